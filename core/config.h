@@ -85,6 +85,7 @@ struct config_model { /* first match wins; the last one matches everything and h
 	char *match_model;   /* glob: * and ?; "*" by default */
 	char *match_segment; /* glob */
 	char *owner;         /* "" = none */
+	char *baseline;      /* name of a frozen baseline; "" = none */
 	enum canary_kind canary;
 	enum score_kind score;
 	int64_t tick_ms;     /* 1 s to 1 day; must divide a day */
@@ -204,17 +205,26 @@ enum config_service { SERVICE_INGEST, SERVICE_DETECTORS, SERVICE_ALERTS, SERVICE
 
 /* One mistake, ready to print: "file:line:column: what was found, what was expected; hint". */
 struct mistakes {
-	struct bytes text; /* one line each, in file order */
-	size_t count;
+	struct bytes text; /* one line each, in file order; the first 1 000 */
+	size_t count;      /* all */
 };
 
+/* Adds one, at its place in file order (files by name). line 0: of the whole file, printed without a place. */
+void mistakes_add(struct mistakes *mistakes, const char *file, int line, int column,
+	const char *format, ...) PRINTF_LIKE(5, 6);
+
 /* Reads documents (several are merged: mappings by key, lists appended) into *config. Secrets stay
- * NULL; every NAME_file is handed to load_secret, which may add a mistake (NULL: secrets are not loaded).
- * Returns RC_OK, or RC_FATAL when there was any mistake (config_done() is due either way). */
+ * NULL; every NAME_file (and ca, only to see that it can be read) is handed to load_secret: NULL with a
+ * sentence in err becomes a mistake (load NULL: secrets are not loaded).
+ * The digest is left empty. Returns RC_OK, or RC_FATAL when there was any mistake (config_done() is due either way). */
 typedef struct secret *(*load_secret)(void *context, const char *path, struct err *err);
 enum rc config_read(const struct node *const *documents, size_t document_count, load_secret load,
 	void *context, struct config *config, struct mistakes *mistakes) MUST_CHECK;
 void config_done(struct config *config);
+
+/* The reference of all keys, from the tables that read them: per section a title and rows
+ * "| `key` | what is expected | default | meaning |". docs/configuration.md holds these rows. */
+void config_describe(struct bytes *out);
 
 /* The first entry of models that matches; there always is one. */
 const struct config_model *config_model(

@@ -23,5 +23,6 @@ struct node *node_new(enum node_kind kind, const char *file, int line, int colum
 void node_free(struct node *node); /* the whole tree; NULL is fine */
 void node_add(struct node *node, struct node *key, struct node *value); /* takes both over */
 struct node *node_get(const struct node *mapping, const char *key); /* NULL: not there */
+struct node *node_copy(const struct node *node); /* the whole tree */
 
 #endif

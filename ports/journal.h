@@ -20,4 +20,7 @@ void journal_open(const char *service, enum journal_level most);
  * journal(JOURNAL_WARNING, "store_unwell", "reason", err.text, "action", "retry", NULL) */
 void journal(enum journal_level level, const char *event, ...) __attribute__((sentinel));
 
+/* Writes the summaries that are due; service_turn() does so once a second. */
+void journal_turn(void);
+
 #endif

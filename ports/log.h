@@ -100,4 +100,10 @@ int32_t log_partition_of(struct view key, int32_t partition_count);
 /* Whether the broker answers at the moment; text says since when not and why. For STATUS. */
 bool log_is_well(struct log *log, char *text, size_t size);
 
+/* Of a memory log only. Puts a message at the end of a partition (topic and partition are made if they are not
+ * there; log_write() makes a topic of one partition). And frees those below an offset: views of them die. */
+void log_memory_append(struct log *log, const char *topic, int32_t partition, struct view key,
+	struct view value, int64_t append_ms);
+void log_memory_trim(struct log *log, const char *topic, int32_t partition, int64_t below);
+
 #endif

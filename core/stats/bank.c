@@ -19,15 +19,15 @@ static const double distances[] = {0.02, 0.05, 0.1, 0.2, 0.4, 0.8};
 static const double upper_factors[] = {0.5, 1.5, 2, 4, 10, 40};
 static const double lower_factors[] = {0.5, 1.5, 2, 4, 10};
 static const double class_factors[] = {0.3, 0.7, 0.85, 0.93, 1.07, 1.15, 1.4, 2, 5, 20};
-static const double error_factors[] = {0.1, 0.2, 0.5, 0.7, 0.85, 0.93, 1.07, 1.15,
-                                       1.4, 2,   3,   5,   10,   30,   100};
+static const double error_factors[] = {
+	0.1, 0.2, 0.5, 0.7, 0.85, 0.93, 1.07, 1.15, 1.4, 2, 3, 5, 10, 30, 100};
 static const double cuts[] = {0.95, 0.99, 0.999, 0.05, 0.01};
 
 enum {
 	UPPER_CUTS = 3,
-	SCALES     = 2 * LENGTH(distances),
-	UPPERS     = 2 * SCALES,
-	LOWERS     = UPPERS + UPPER_CUTS * LENGTH(upper_factors),
+	SCALES = 2 * LENGTH(distances),
+	UPPERS = 2 * SCALES,
+	LOWERS = UPPERS + UPPER_CUTS * LENGTH(upper_factors),
 };
 _Static_assert(LOWERS + 2 * LENGTH(lower_factors) == BANK_ORDERED_MEMBERS, "52 ordered bets");
 _Static_assert(LENGTH(error_factors) == BANK_ERROR_MEMBERS, "15 bets on errors");
@@ -86,10 +86,10 @@ static const double *group_factors(const struct bank *bank, size_t *count)
 /* One row as far as it does not depend on the bin. */
 struct row {
 	const struct bank *bank;
-	size_t             j;
-	double             group;
-	double             log_factor;
-	double             log_norm;
+	size_t j;
+	double group;
+	double log_factor;
+	double log_norm;
 };
 
 static struct row row_of(const struct bank *bank, size_t j)
@@ -155,7 +155,7 @@ static void norm_ordered(struct bank *bank, const uint64_t *reference)
 		for (size_t k = 0; k < bank->bins; k++)
 			if (reference[k])
 				mean += (double)reference[k] / total *
-				        exp(ordered_unscaled(bank, j, k));
+					exp(ordered_unscaled(bank, j, k));
 		bank->log_norm[j] = -log(mean);
 	}
 }
@@ -173,8 +173,8 @@ static void place_errors(struct bank *bank, const uint64_t *reference, double *p
 }
 
 /* The most frequent bin without a group: unplaced bins hold the number `other`. */
-static size_t largest_unplaced(const uint64_t *reference, size_t bins, const double *place,
-                               double other)
+static size_t largest_unplaced(
+	const uint64_t *reference, size_t bins, const double *place, double other)
 {
 	size_t largest = bins;
 
@@ -208,7 +208,7 @@ static size_t place_classes(struct bank *bank, const uint64_t *reference, double
 }
 
 bool bank_init(struct bank *bank, enum bank_kind kind, const uint64_t *reference, size_t bins,
-               double *place)
+	double *place)
 {
 	struct bank built = {.kind = kind, .bins = bins, .place = place};
 

@@ -18,29 +18,29 @@
 #include <stdint.h>
 
 enum {
-	BANK_ORDERED_MEMBERS = 52,      /* 12 locations, 12 scales, 18 upper and 10 lower tails */
-	BANK_ERROR_MEMBERS   = 15,
-	BANK_CLASSES_MAX     = 32,      /* classes with bets of their own */
-	BANK_CLASS_FACTORS   = 10,
-	BANK_MEMBERS_MAX     = (BANK_CLASSES_MAX + 1) * BANK_CLASS_FACTORS,
+	BANK_ORDERED_MEMBERS = 52, /* 12 locations, 12 scales, 18 upper and 10 lower tails */
+	BANK_ERROR_MEMBERS = 15,
+	BANK_CLASSES_MAX = 32, /* classes with bets of their own */
+	BANK_CLASS_FACTORS = 10,
+	BANK_MEMBERS_MAX = (BANK_CLASSES_MAX + 1) * BANK_CLASS_FACTORS,
 };
 
 enum bank_kind {
-	BANK_ORDERED,   /* bins in the order of the value: latency, score, feature */
-	BANK_ERRORS,    /* two bins: ok, failed */
-	BANK_CLASSES,   /* bins without order */
+	BANK_ORDERED, /* bins in the order of the value: latency, score, feature */
+	BANK_ERRORS,  /* two bins: ok, failed */
+	BANK_CLASSES, /* bins without order */
 };
 
 /* All zero is a valid bank with no member. The caller owns it and what `place` points to. */
 struct bank {
 	enum bank_kind kind;
-	size_t         bins;
-	size_t         members;
-	const double  *place;                           /* ordered: normal score of a bin; else its group */
-	double         log_norm[BANK_ORDERED_MEMBERS];  /* ordered only */
-	size_t         edge[5];                         /* ordered only: where the tails begin or end */
-	double         share[BANK_CLASSES_MAX + 1];     /* reference share of a group */
-	size_t         bin[BANK_CLASSES_MAX + 1];       /* the bin of a group */
+	size_t bins;
+	size_t members;
+	const double *place;                   /* ordered: normal score of a bin; else its group */
+	double log_norm[BANK_ORDERED_MEMBERS]; /* ordered only */
+	size_t edge[5];                        /* ordered only: where the tails begin or end */
+	double share[BANK_CLASSES_MAX + 1];    /* reference share of a group */
+	size_t bin[BANK_CLASSES_MAX + 1];      /* the bin of a group */
 };
 
 /* Builds the bank from the frozen reference counts of `bins` bins. `place` is room for `bins`
@@ -54,7 +54,7 @@ struct bank {
  * Classes: the 32 most frequent bins (of equals the lower index) are groups of their own, all
  * others together are one more. Bins that the reference never saw keep the factor unscaled. */
 bool bank_init(struct bank *bank, enum bank_kind kind, const uint64_t *reference, size_t bins,
-               double *place);
+	double *place);
 
 /* Writes log R of member j < members to log_row[bins]. */
 void bank_row(const struct bank *bank, size_t j, double *log_row);
@@ -69,20 +69,20 @@ double bank_log_e(const double *log_row, const uint64_t *a, const uint64_t *b, s
 void bank_step(const struct bank *bank, const uint64_t *a, const uint64_t *b, double *log_e);
 
 enum bank_what {
-	BANK_LOCATION,          /* amount: shift of the normal score, in sd of the reference */
-	BANK_SCALE,             /* amount > 0: wider, < 0: narrower */
-	BANK_UPPER_TAIL,        /* amount: factor on the mass above the quantile `cut` */
-	BANK_LOWER_TAIL,        /* amount: factor on the mass below the quantile `cut` */
-	BANK_ERROR_RATE,        /* amount: factor on the rate of failures */
-	BANK_CLASS,             /* amount: factor on the share of the class in bin `bin` */
-	BANK_OTHER_CLASSES,     /* amount: factor on the share of all classes without bets of their own */
+	BANK_LOCATION,      /* amount: shift of the normal score, in sd of the reference */
+	BANK_SCALE,         /* amount > 0: wider, < 0: narrower */
+	BANK_UPPER_TAIL,    /* amount: factor on the mass above the quantile `cut` */
+	BANK_LOWER_TAIL,    /* amount: factor on the mass below the quantile `cut` */
+	BANK_ERROR_RATE,    /* amount: factor on the rate of failures */
+	BANK_CLASS,         /* amount: factor on the share of the class in bin `bin` */
+	BANK_OTHER_CLASSES, /* amount: factor on the share of all classes without their own bets */
 };
 
 struct bank_move {
 	enum bank_what what;
-	double         amount;
-	double         cut;     /* tails only, else 0 */
-	size_t         bin;     /* BANK_CLASS only, else 0 */
+	double amount;
+	double cut; /* tails only, else 0 */
+	size_t bin; /* BANK_CLASS only, else 0 */
 };
 
 /* What member j < members says moved, for people to read. */

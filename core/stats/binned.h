@@ -10,8 +10,8 @@
  * Both arrays stay the caller's. */
 struct binned {
 	const uint64_t *counts;
-	const double   *edges;          /* bins + 1 of them, rising */
-	size_t          bins;
+	const double *edges; /* bins + 1 of them, rising */
+	size_t bins;
 };
 
 /* The sum of all counts; the caller keeps it below 2^64 (statistics are exact below 2^53). */

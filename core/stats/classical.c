@@ -6,9 +6,9 @@
 #include "core/stats/binned.h"
 #include "core/stats/special.h"
 
-#define KOLMOGOROV_TERMS  100
-#define KOLMOGOROV_MIN    0.2           /* p = 1 to all digits below */
-#define EXPECTED_MIN      5.0
+#define KOLMOGOROV_TERMS 100
+#define KOLMOGOROV_MIN 0.2 /* p = 1 to all digits below */
+#define EXPECTED_MIN 5.0
 
 struct sizes {
 	double n, m, total;
@@ -60,9 +60,9 @@ bool classical_ks(const struct classical_arms *arms, struct classical_test *test
 /* Sums cells of two rows; the newest cell waits, since a poor rest at the end joins it. */
 struct chi2 {
 	struct sizes sizes;
-	double       a, b;              /* the cell that waits */
-	double       sum;
-	size_t       cells;             /* finished ones */
+	double a, b; /* the cell that waits */
+	double sum;
+	size_t cells; /* finished ones */
 };
 
 static void chi2_finish_cell(struct chi2 *chi2)
@@ -168,7 +168,7 @@ struct bridge_point {
 struct bridge_walk {
 	const struct classical_arms *arms;
 	double total;
-	bool   by_variance;     /* Anderson-Darling: divided by H (1 - H) */
+	bool by_variance; /* Anderson-Darling: divided by H (1 - H) */
 	double below;
 	size_t k;
 };
@@ -205,8 +205,8 @@ static double bridge_tail(struct bridge_walk walk, double statistic)
 
 		mean += p.weight * p.pooled * (1 - p.pooled);
 		while (bridge_next(&other, &q)) {
-			double covariance = fmin(p.pooled, q.pooled) *
-			                    (1 - fmax(p.pooled, q.pooled));
+			double covariance =
+				fmin(p.pooled, q.pooled) * (1 - fmax(p.pooled, q.pooled));
 
 			variance += 2 * p.weight * q.weight * covariance * covariance;
 		}
@@ -214,8 +214,8 @@ static double bridge_tail(struct bridge_walk walk, double statistic)
 	return special_chi2_tail(statistic * 2 * mean / variance, 2 * mean * mean / variance);
 }
 
-static bool bridge_test(const struct classical_arms *arms, bool by_variance,
-                        struct classical_test *test)
+static bool bridge_test(
+	const struct classical_arms *arms, bool by_variance, struct classical_test *test)
 {
 	struct sizes sizes;
 	struct bridge_point point;
@@ -309,8 +309,8 @@ bool classical_hellinger(const struct classical_arms *arms, double *distance)
 	return true;
 }
 
-bool classical_wasserstein(const struct classical_arms *arms, const double *values,
-                           double *distance)
+bool classical_wasserstein(
+	const struct classical_arms *arms, const double *values, double *distance)
 {
 	struct sizes sizes;
 	double below_a = 0, below_b = 0, sum = 0;

@@ -16,7 +16,7 @@
 /* Two arms on common bins; the arrays stay the caller's. a is the reference. */
 struct classical_arms {
 	const uint64_t *a, *b;
-	size_t          bins;
+	size_t bins;
 };
 
 struct classical_test {
@@ -46,7 +46,7 @@ bool classical_cramer_von_mises(const struct classical_arms *arms, struct classi
 bool classical_anderson_darling(const struct classical_arms *arms, struct classical_test *test);
 
 /* Population stability index, `added` to every count (0: raw, 0.5: smoothed). INFINITY if raw and a
- * bin is empty in one arm only. Its null mean is (bins - 1) (1/n + 1/m): 0.1 is nothing at n = 100. */
+ * bin is empty in one arm only. Null mean (bins - 1) (1/n + 1/m): 0.1 is nothing at n = 100. */
 bool classical_psi(const struct classical_arms *arms, double added, double *psi);
 
 /* Jensen-Shannon distance: the root of the divergence in nats. */
@@ -55,7 +55,7 @@ bool classical_jensen_shannon(const struct classical_arms *arms, double *distanc
 bool classical_hellinger(const struct classical_arms *arms, double *distance);
 
 /* Wasserstein-1 distance, bin k standing for values[k] (rising, finite); in units of values. */
-bool classical_wasserstein(const struct classical_arms *arms, const double *values,
-                           double *distance);
+bool classical_wasserstein(
+	const struct classical_arms *arms, const double *values, double *distance);
 
 #endif

@@ -6,21 +6,21 @@
 
 #include "core/stats/special.h"
 
-#define LEVEL_S            300.0        /* time constant of the level */
-#define TICKS_MIN          20           /* a level from fewer ticks is an anecdote */
-#define TOLERANCE_MIN      0.02         /* for learning: else a tolerance of 0 would never learn */
-#define SDS_PER_TOLERANCE  3.0
+#define LEVEL_S 300.0      /* time constant of the level */
+#define TICKS_MIN 20       /* a level from fewer ticks is an anecdote */
+#define TOLERANCE_MIN 0.02 /* for learning: else a tolerance of 0 would never learn */
+#define SDS_PER_TOLERANCE 3.0
 
-#define PHI_COLD           3.0
-#define PHI_COLD_WEIGHT    100.0        /* imagined differences behind PHI_COLD */
-#define PHI_MIN            1.0
-#define PHI_MAX            50.0
-#define PHI_MARGIN         1.1
-#define PHI_MEMORY         4096.0       /* differences; their mean is then known to about 3 % */
-#define DIFFERENCE_MAX     (10 * PHI_MAX)       /* one outage must not teach dispersion */
+#define PHI_COLD 3.0
+#define PHI_COLD_WEIGHT 100.0 /* imagined differences behind PHI_COLD */
+#define PHI_MIN 1.0
+#define PHI_MAX 50.0
+#define PHI_MARGIN 1.1
+#define PHI_MEMORY 4096.0             /* differences; their mean is then known to about 3 % */
+#define DIFFERENCE_MAX (10 * PHI_MAX) /* one outage must not teach dispersion */
 
-#define SHARE_MIN          1e-9
-#define LOG_ODDS_FIRST     0.1
+#define SHARE_MIN 1e-9
+#define LOG_ODDS_FIRST 0.1
 
 static const double factors[] = {0, 0.2, 0.5, 0.7, 0.8, 0.86, 1.14, 1.25, 1.5, 2, 4};
 _Static_assert(sizeof factors / sizeof factors[0] == COUNTS_RATE_FACTORS, "11 bets on a rate");
@@ -34,8 +34,8 @@ double counts_rate_factor(size_t j)
 double counts_rate_phi(const struct counts_rate *rate)
 {
 	double weight = fmin((double)rate->differences, PHI_MEMORY);
-	double phi = (PHI_COLD * PHI_COLD_WEIGHT + rate->phi_mean * weight) /
-	             (PHI_COLD_WEIGHT + weight);
+	double phi =
+		(PHI_COLD * PHI_COLD_WEIGHT + rate->phi_mean * weight) / (PHI_COLD_WEIGHT + weight);
 
 	return PHI_MARGIN * fmin(fmax(phi, PHI_MIN), PHI_MAX);
 }
@@ -74,8 +74,8 @@ static double variance_allowed(const struct counts_rate_options *options)
 }
 
 /* The mean of t ticks has relative variance phi / (t level). */
-static bool level_is_known(const struct counts_rate *rate,
-                           const struct counts_rate_options *options)
+static bool level_is_known(
+	const struct counts_rate *rate, const struct counts_rate_options *options)
 {
 	double ticks = (double)rate->ticks;
 
@@ -94,16 +94,16 @@ static double factor_log_e(double factor, double tolerance, double count, double
 }
 
 bool counts_rate_judge(const struct counts_rate *rate, const struct counts_rate_options *options,
-                       uint64_t count, double season, double *log_e)
+	uint64_t count, double season, double *log_e)
 {
 	double mean = season * rate->level;
 	double phi = counts_rate_phi(rate);
 	bool known = mean > 0 && level_is_known(rate, options);
 
 	for (size_t j = 0; j < COUNTS_RATE_FACTORS; j++)
-		log_e[j] = known ? factor_log_e(factors[j], options->tolerance, (double)count, mean,
-		                                phi)
-		                 : 0;
+		log_e[j] = known ? factor_log_e(
+					   factors[j], options->tolerance, (double)count, mean, phi)
+				 : 0;
 	return known;
 }
 
@@ -116,14 +116,14 @@ static void learn_phi(struct counts_rate *rate, double value, double season)
 	if (!(expected > 0))
 		return;
 	rate->differences++;
-	rate->phi_mean += (fmin(difference * difference / expected, DIFFERENCE_MAX) -
-	                   rate->phi_mean) /
-	                  fmin((double)rate->differences, PHI_MEMORY);
+	rate->phi_mean +=
+		(fmin(difference * difference / expected, DIFFERENCE_MAX) - rate->phi_mean) /
+		fmin((double)rate->differences, PHI_MEMORY);
 }
 
 /* An EWMA of weight w has relative variance phi w / (2 - w) / level, nearly phi w / (2 level). */
-static double level_weight(const struct counts_rate *rate,
-                           const struct counts_rate_options *options)
+static double level_weight(
+	const struct counts_rate *rate, const struct counts_rate_options *options)
 {
 	double by_time = -expm1(-options->tick_s / LEVEL_S);
 	double by_count = 2 * rate->level * variance_allowed(options) / counts_rate_phi(rate);
@@ -133,7 +133,7 @@ static double level_weight(const struct counts_rate *rate,
 }
 
 void counts_rate_learn(struct counts_rate *rate, const struct counts_rate_options *options,
-                       uint64_t count, double season)
+	uint64_t count, double season)
 {
 	double value = (double)count / season;
 
@@ -148,7 +148,7 @@ void counts_rate_learn(struct counts_rate *rate, const struct counts_rate_option
 }
 
 bool counts_rate_step(struct counts_rate *rate, const struct counts_rate_options *options,
-                      uint64_t count, double season, bool hold, double *log_e)
+	uint64_t count, double season, bool hold, double *log_e)
 {
 	bool known = counts_rate_judge(rate, options, count, season, log_e);
 
@@ -157,8 +157,8 @@ bool counts_rate_step(struct counts_rate *rate, const struct counts_rate_options
 	return known;
 }
 
-void counts_share_edges(double share, double tolerance, double n, double alpha, double *low,
-                        double *high)
+void counts_share_edges(
+	double share, double tolerance, double n, double alpha, double *low, double *high)
 {
 	double slack = tolerance + sqrt(log(4 / alpha) / (2 * n));
 
@@ -181,15 +181,15 @@ void counts_bernoulli_grid(double edge, bool upward, double *shares)
 		double part = (double)j / (COUNTS_BERNOULLI_FACTORS - 1);
 		double bet = log_odds + LOG_ODDS_FIRST * pow(last / LOG_ODDS_FIRST, part);
 
-		if (null >= 1 - SHARE_MIN)      /* nothing lies beyond: bet on the null itself */
+		if (null >= 1 - SHARE_MIN) /* nothing lies beyond: bet on the null itself */
 			shares[j] = clip_share(edge);
 		else
 			shares[j] = 1 / (1 + exp(upward ? -bet : bet));
 	}
 }
 
-void counts_bernoulli_log_e(double edge, const double *shares, uint64_t happened, uint64_t total,
-                            double *log_e)
+void counts_bernoulli_log_e(
+	double edge, const double *shares, uint64_t happened, uint64_t total, double *log_e)
 {
 	double null = clip_share(edge);
 	double x = (double)happened;

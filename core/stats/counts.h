@@ -11,22 +11,22 @@
 #include <stdint.h>
 
 enum {
-	COUNTS_RATE_FACTORS      = 11,
+	COUNTS_RATE_FACTORS = 11,
 	COUNTS_BERNOULLI_FACTORS = 8,
 };
 
 /* What a rate was lately: X_t ~ negative binomial with mean season_t level_t and variance phi mean.
  * The caller owns it; all zero is valid and knows nothing. */
 struct counts_rate {
-	double   level;                 /* EWMA of X / season, up to the last tick learned */
-	double   phi_mean;              /* mean of the scaled squared differences */
-	double   last, last_season;     /* X / season and season of the last tick learned */
+	double level;             /* EWMA of X / season, up to the last tick learned */
+	double phi_mean;          /* mean of the scaled squared differences */
+	double last, last_season; /* X / season and season of the last tick learned */
 	uint64_t ticks, differences;
 };
 
 struct counts_rate_options {
-	double tick_s;                  /* length of a tick, seconds */
-	double tolerance;               /* 0.06: levels within +-6 % are no news */
+	double tick_s;    /* length of a tick, seconds */
+	double tolerance; /* 0.06: levels within +-6 % are no news */
 };
 
 /* The factor on the level that bet j stands for: 0, .2, .5, .7, .8, .86, 1.14, 1.25, 1.5, 2, 4. */
@@ -44,17 +44,17 @@ double counts_rate_phi(const struct counts_rate *rate);
  * False and all log_e 0: no judgement, because season is 0 or the level is not known well enough
  * yet: five minutes, 20 ticks, and an sd of at most a third of the tolerance. */
 bool counts_rate_judge(const struct counts_rate *rate, const struct counts_rate_options *options,
-                       uint64_t count, double season, double *log_e);
+	uint64_t count, double season, double *log_e);
 
 /* Learns one tick. The level forgets with a time constant of five minutes, but of rare streams only
  * as fast as its sd stays below a third of the tolerance (at least 2 %). A tick with season 0
  * teaches nothing. Not to be called for missing ticks, nor while in alarm. */
 void counts_rate_learn(struct counts_rate *rate, const struct counts_rate_options *options,
-                       uint64_t count, double season);
+	uint64_t count, double season);
 
 /* Judges, then learns unless `hold`: so the level that judges is always one tick behind. */
 bool counts_rate_step(struct counts_rate *rate, const struct counts_rate_options *options,
-                      uint64_t count, double season, bool hold, double *log_e);
+	uint64_t count, double season, bool hold, double *log_e);
 
 /* Log likelihood ratio of negative binomials with means `mean` >= 0 against `null` > 0, both with
  * variance phi mean (Poisson for phi <= 1). -INFINITY if mean is 0 and count is not. */
@@ -62,8 +62,8 @@ double counts_log_ratio(double count, double mean, double null, double phi);
 
 /* The shares that history allows: share +- (tolerance + sqrt(log(4 / alpha) / (2 n))), with n the
  * observations that the share was measured on (Hoeffding), clipped to [0, 1]. n > 0. */
-void counts_share_edges(double share, double tolerance, double n, double alpha, double *low,
-                        double *high);
+void counts_share_edges(
+	double share, double tolerance, double n, double alpha, double *low, double *high);
 
 /* Shares to bet on beyond an edge, upward (rate <= edge is the null) or downward (rate >= edge).
  * Log odds ratios grow geometrically from 0.1 to where the share is 0.9 (upward; 0.1 downward), or
@@ -73,7 +73,7 @@ void counts_bernoulli_grid(double edge, bool upward, double *shares);
 /* Writes log e of every share of the grid when `happened` of `total` did; happened <= total. The
  * ratio is monotone, so E[e] <= 1 for every rate on the null's side of the edge. 0 if nothing was
  * seen, or if nothing lies beyond the edge. */
-void counts_bernoulli_log_e(double edge, const double *shares, uint64_t happened, uint64_t total,
-                            double *log_e);
+void counts_bernoulli_log_e(
+	double edge, const double *shares, uint64_t happened, uint64_t total, double *log_e);
 
 #endif

@@ -23,40 +23,40 @@ struct effect_rate {
 };
 
 struct effect_level {
-	double alpha;                   /* of the whole interval */
-	double trials_tuned;            /* observations per arm around which it is tightest */
+	double alpha;        /* of the whole interval */
+	double trials_tuned; /* observations per arm around which it is tightest */
 };
 
 /* Quantile level->p of `judged` over that of `reference`, interpolated as `inside` says; the
  * interval is that of quantile_ratio_interval(). False, and nothing written, when that is. */
 bool effect_quantile_ratio(const struct binned *reference, const struct binned *judged,
-                           const struct quantile_level *level, enum quantile_inside inside,
-                           struct effect *effect);
+	const struct quantile_level *level, enum quantile_inside inside, struct effect *effect);
 
 /* Rate of `judged` over rate of `reference`, each arm's confidence sequence at alpha / 2. Where an
  * arm has no case at all both rates are read as (happened + 0.5) / (total + 1), and high is
  * INFINITY while the reference's rate may be 0. False, and nothing written, if an arm is empty. */
 bool effect_rate_ratio(struct effect_rate reference, struct effect_rate judged,
-                       const struct effect_level *level, struct effect *effect);
+	const struct effect_level *level, struct effect *effect);
 
 /* Counts on common bins, each bin stood for by one value. All arrays stay the caller's. */
 struct effect_means {
 	const uint64_t *reference, *judged;
-	const double   *values;         /* finite */
-	size_t          bins;
+	const double *values; /* finite */
+	size_t bins;
 };
 
-/* (mean of judged - mean of reference) / sd of reference. The interval is a two-sided normal mixture
- * with the variances plugged in: asymptotic, good from some hundreds of observations on, not exact
- * like the others (mSPRT form of statistics.md 2.1). trials_tuned counts observations of a balanced
- * pair of arms. False, and nothing written, if an arm has fewer than two or the reference is constant. */
-bool effect_mean_shift(const struct effect_means *means, const struct effect_level *level,
-                       struct effect *effect);
+/* (mean of judged - mean of reference) / sd of reference. The interval is a two-sided normal
+ * mixture with the variances plugged in: asymptotic, good from some hundreds of observations on,
+ * not exact like the others (mSPRT form of statistics.md 2.1). trials_tuned counts observations of
+ * a balanced pair of arms. False, and nothing written, if an arm has fewer than two or the
+ * reference is constant. */
+bool effect_mean_shift(
+	const struct effect_means *means, const struct effect_level *level, struct effect *effect);
 
 /* The class whose share differs most (of equals the lower index): judged - reference, by its
  * confidence sequences at alpha / (2 classes) per arm, so that the choice costs nothing extra.
  * False, and nothing written, if an arm is empty. */
 bool effect_largest_share(const uint64_t *reference, const uint64_t *judged, size_t classes,
-                          const struct effect_level *level, size_t *which, struct effect *effect);
+	const struct effect_level *level, size_t *which, struct effect *effect);
 
 #endif

@@ -111,7 +111,7 @@ static double upper_end(const struct mixture *mixture, double v, double line)
 {
 	double s = sqrt(v + mixture->rho);
 	bool bounded = mixture->kind == MIXTURE_BETA_BINOMIAL_TWO ||
-	               mixture->kind == MIXTURE_BETA_BINOMIAL_ONE;
+		       mixture->kind == MIXTURE_BETA_BINOMIAL_ONE;
 	double s_max = bounded ? v / mixture->g : INFINITY;
 
 	for (int i = 0; i < DOUBLINGS && s < s_max; i++, s *= 2)
@@ -149,8 +149,8 @@ double mixture_stitched_bound(double v, double alpha, double v_min, double c)
 	double k1 = (pow(eta, 0.25) + pow(eta, -0.25)) / M_SQRT2;
 	double k2 = (sqrt(eta) + 1) / 2;
 	double late = fmax(v, v_min);
-	double ell = s * log(log(eta * late / v_min)) +
-	             log(special_zeta(s) / pow(log(eta), s)) + log(1 / alpha);
+	double ell = s * log(log(eta * late / v_min)) + log(special_zeta(s) / pow(log(eta), s)) +
+		     log(1 / alpha);
 	double tail = k2 * c * ell;
 
 	return sqrt(k1 * k1 * late * ell + tail * tail) + tail;
@@ -173,7 +173,7 @@ double mixture_multinomial(const uint64_t *counts, const double *shares, size_t 
 
 		total += x;
 		log_e += special_log_gamma(k * shares[i] + x) - special_log_gamma(k * shares[i]) -
-		         x * log(shares[i]);
+			 x * log(shares[i]);
 	}
 	return log_e - special_log_gamma(k + total) + special_log_gamma(k);
 }
@@ -187,8 +187,8 @@ static double bernoulli_concentration(double trials_tuned)
 
 double mixture_bernoulli(double successes, double trials, double p, double trials_tuned)
 {
-	return mixture_two_arms(trials - successes, successes, p,
-	                        bernoulli_concentration(trials_tuned));
+	return mixture_two_arms(
+		trials - successes, successes, p, bernoulli_concentration(trials_tuned));
 }
 
 /* The border between the excluded end and the rate itself, which no level excludes. The excluded
@@ -212,7 +212,7 @@ static double bernoulli_border(double successes, double trials, double line, dou
 }
 
 bool mixture_bernoulli_interval(uint64_t successes, uint64_t trials, double alpha,
-                                double trials_tuned, double *low, double *high)
+	double trials_tuned, double *low, double *high)
 {
 	double x = (double)successes;
 	double n = (double)trials;

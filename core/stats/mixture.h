@@ -21,19 +21,19 @@ double mixture_rho_two(double v, double alpha);
 double mixture_rho_one(double v, double alpha);
 
 enum mixture_kind {
-	MIXTURE_NORMAL_TWO,             /* S sub-Gaussian with variance V, both sides */
-	MIXTURE_NORMAL_ONE,             /* the same, S > 0 only */
-	MIXTURE_BETA_BINOMIAL_TWO,      /* steps in [-g, h], V = n g h; Bernoulli p: g = p, h = 1 - p */
+	MIXTURE_NORMAL_TWO,        /* S sub-Gaussian with variance V, both sides */
+	MIXTURE_NORMAL_ONE,        /* the same, S > 0 only */
+	MIXTURE_BETA_BINOMIAL_TWO, /* steps in [-g, h], V = n g h; Bernoulli p: g = p, h = 1 - p */
 	MIXTURE_BETA_BINOMIAL_ONE,
-	MIXTURE_GAMMA_EXPONENTIAL,      /* sub-exponential of scale c, S > 0 */
-	MIXTURE_GAMMA_POISSON,          /* sub-Poisson of scale c, S > 0 */
+	MIXTURE_GAMMA_EXPONENTIAL, /* sub-exponential of scale c, S > 0 */
+	MIXTURE_GAMMA_POISSON,     /* sub-Poisson of scale c, S > 0 */
 };
 
 struct mixture {
 	enum mixture_kind kind;
-	double rho;                     /* from mixture_rho_two() or _one() */
-	double g, h;                    /* beta-binomial only */
-	double c;                       /* gamma only */
+	double rho;  /* from mixture_rho_two() or _one() */
+	double g, h; /* beta-binomial only */
+	double c;    /* gamma only */
 };
 
 /* log M at the sum S and intrinsic time V >= 0. Where S lies below all that the formula covers,
@@ -64,7 +64,7 @@ double mixture_bernoulli(double successes, double trials, double p, double trial
 /* The confidence sequence of a success rate: every p with mixture_bernoulli() < log(1/alpha).
  * 0 <= *low <= successes / trials <= *high <= 1. False, and nothing written, without trials. */
 bool mixture_bernoulli_interval(uint64_t successes, uint64_t trials, double alpha,
-                                double trials_tuned, double *low, double *high);
+	double trials_tuned, double *low, double *high);
 
 /* log of the mean of exp(log_e[j]), in the order of j: a mean of e-values is an e-value under any
  * dependence. -INFINITY if count is 0. */

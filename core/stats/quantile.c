@@ -18,8 +18,8 @@ static double inside_bin(double low, double high, double part, enum quantile_ins
 	return low + (high - low) * part;
 }
 
-bool quantile_value(const struct binned *sample, double p, enum quantile_inside inside,
-                    double *value)
+bool quantile_value(
+	const struct binned *sample, double p, enum quantile_inside inside, double *value)
 {
 	double rank = p * (double)binned_total(sample->counts, sample->bins);
 	double before = 0;
@@ -41,7 +41,7 @@ bool quantile_value(const struct binned *sample, double p, enum quantile_inside 
 /* Is p excluded as the share of `count` of n? */
 struct quantile_test {
 	struct mixture mixture;
-	double         p, n, line;
+	double p, n, line;
 };
 
 static struct quantile_test quantile_test(const struct quantile_level *level, uint64_t total)
@@ -50,9 +50,9 @@ static struct quantile_test quantile_test(const struct quantile_level *level, ui
 
 	return (struct quantile_test){
 		.mixture = {.kind = MIXTURE_BETA_BINOMIAL_TWO,
-		            .rho = mixture_rho_two(spread * level->trials_tuned, level->alpha),
-		            .g = level->p,
-		            .h = 1 - level->p},
+			.rho = mixture_rho_two(spread * level->trials_tuned, level->alpha),
+			.g = level->p,
+			.h = 1 - level->p},
 		.p = level->p,
 		.n = (double)total,
 		.line = log(1 / level->alpha),
@@ -98,15 +98,15 @@ static size_t bin_of_rank(const struct binned *sample, uint64_t rank)
  * #(x < quantile) <= c <= #(x <= quantile), and with probability 1 - alpha c lies strictly between
  * the excluded counts below and above. So the quantile lies between the observations of rank
  * below + 1 and above. */
-bool quantile_interval(const struct binned *sample, const struct quantile_level *level,
-                       double *low, double *high)
+bool quantile_interval(
+	const struct binned *sample, const struct quantile_level *level, double *low, double *high)
 {
 	uint64_t total = binned_total(sample->counts, sample->bins);
 	struct quantile_test test = quantile_test(level, total);
 	uint64_t expected = (uint64_t)(level->p * (double)total);
 
 	if (total == 0 || !excluded(&test, 0) || !excluded(&test, total) ||
-	    excluded(&test, expected))
+		excluded(&test, expected))
 		return false;
 
 	uint64_t below = nearest_excluded(&test, expected, 0);
@@ -117,21 +117,21 @@ bool quantile_interval(const struct binned *sample, const struct quantile_level 
 	return true;
 }
 
-static bool positive_interval(const struct binned *sample, const struct quantile_level *level,
-                              double *low, double *high)
+static bool positive_interval(
+	const struct binned *sample, const struct quantile_level *level, double *low, double *high)
 {
 	return quantile_interval(sample, level, low, high) && *low > 0 && isfinite(*high);
 }
 
 bool quantile_ratio_interval(const struct binned *reference, const struct binned *judged,
-                             const struct quantile_level *level, double *low, double *high)
+	const struct quantile_level *level, double *low, double *high)
 {
 	struct quantile_level half = *level;
 	double reference_low, reference_high, judged_low, judged_high;
 
 	half.alpha /= 2;
 	if (!positive_interval(reference, &half, &reference_low, &reference_high) ||
-	    !positive_interval(judged, &half, &judged_low, &judged_high))
+		!positive_interval(judged, &half, &judged_low, &judged_high))
 		return false;
 	*low = judged_low / reference_high;
 	*high = judged_high / reference_low;

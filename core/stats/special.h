@@ -5,7 +5,11 @@
  * off in a constructor, that is before main(): whoever links one of these functions is safe, and
  * there is no call to forget. Out of range arguments give the limit that each comment names.
  *
- * Sources: DLMF 8.7, 8.9 (incomplete gamma), 8.17 (incomplete beta); tails as in statistics.md 1. */
+ * Relative errors are below 1e-11 for arguments up to 1e4 and grow about as 1e-15 times the
+ * argument: logarithms of that size are subtracted.
+ *
+ * Sources: DLMF 8.7, 8.9 (incomplete gamma), 8.17 (incomplete beta); tails as in statistics.md 1.
+ */
 #ifndef CORE_STATS_SPECIAL_H
 #define CORE_STATS_SPECIAL_H
 
@@ -36,7 +40,8 @@ double special_log_beta_lower(double a, double b, double x);
 double special_chi2_tail(double x, double df);
 
 /* Tails of counts: _low is P(X <= k), _high is P(X >= k), for whole k (k < 0 is allowed).
- * Negative binomial by mean and phi = variance / mean > 1: size mean / (phi - 1), success 1 / phi. */
+ * Negative binomial by mean and phi = variance / mean > 1: size mean / (phi - 1), success 1 / phi.
+ */
 double special_poisson_low(double k, double mean);
 double special_poisson_high(double k, double mean);
 double special_binomial_low(double k, double trials, double p);

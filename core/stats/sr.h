@@ -13,9 +13,9 @@
 /* One bet that is followed over time. The caller owns an array of them; sr_init() makes it empty
  * (all zero is not empty: R = 0 is log_r = -INFINITY). */
 struct sr_member {
-	double  log_r;
-	double  cusum;          /* log max(W, 1) e, the distance above the last minimum */
-	int64_t since;          /* start of the tick after that minimum: the change-point estimate */
+	double log_r;
+	double cusum;  /* log max(W, 1) e, the distance above the last minimum */
+	int64_t since; /* start of the tick after that minimum: the change-point estimate */
 };
 
 void sr_init(struct sr_member *members, size_t count);

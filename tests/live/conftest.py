@@ -58,8 +58,9 @@ class Servers:
     def heal(self):
         for name in list(self._paused):
             self._resume(name)
-        for name in list(self._down):
-            self._start(name)
+        if self._down:
+            self._run("up", self.directory)                 # starts only what is not running
+            self._down.clear()
 
     def start_kafka(self): self._start("kafka")
     def stop_kafka(self): self._end("kafka", "stop")
@@ -204,8 +205,8 @@ class Service:
 
     def __init__(self, name, *args, directory, binary=None, env=None):
         self.name = name
-        stem = Path(directory) / f"{name}.{next(Service._numbers)}"
-        self.stderr, self._address = stem.with_suffix(stem.suffix + ".stderr"), stem.with_suffix(stem.suffix + ".notify")
+        stem = f"{name}.{next(Service._numbers)}"
+        self.stderr, self._address = Path(directory) / f"{stem}.stderr", Path(directory) / f"{stem}.notify"
         self.command = [str(binary or ROOT / "build" / f"modelwatch-{name}"), *map(str, args)]
         self.env = {**os.environ, **(env or {})}
         self.status = []

@@ -1,0 +1,545 @@
+#include "ports/service.h"
+
+#include "core/memory.h"
+#include "ports/clock.h"
+#include "ports/config_file.h"
+#include "ports/journal.h"
+
+#include <dirent.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+enum {
+	EXIT_USAGE = 2,
+	EXIT_CONFIGURATION = 78, /* EX_CONFIG of sysexits.h: systemd need not try again */
+	STATUS_MS = 1000,
+	BACKOFF_MS_FIRST = 50,
+	BACKOFF_MS_MAX = 1000,
+	SLICE_MS = 50, /* of a wait: how late a signal may be noticed */
+};
+
+struct service_inside {
+	char *config_path; /* NULL: where config_file.h looks */
+	enum journal_level level;
+	char *metrics_text; /* --metrics; NULL: as configured */
+	struct config_listen metrics;
+	int signals; /* a signalfd */
+	bool stopping;
+	bool told_ready;
+	struct http_in *http; /* NULL: metrics are off, or the service serves itself */
+	int64_t watchdog_ms;  /* the ping's period; 0 = none wanted */
+	int64_t watchdog_at, status_at;
+	bool well, status_changed;
+	char status[512];
+	struct metric *well_gauge, *cpu_seconds, *memory_bytes, *open_files;
+};
+
+/* ---- options */
+
+static void print_help(const char *name, bool takes_instance)
+{
+	printf("modelwatch-%s: one service of modelwatch, in the foreground\n\n"
+	       "  --config FILE|DIR     default: $MODELWATCH_CONFIG or "
+	       "/etc/modelwatch/modelwatch.yaml\n",
+		name);
+	if (takes_instance)
+		printf("  --instance I/N        takes the partitions p with p mod N = I\n");
+	printf("  --metrics HOST:PORT   instead of the configured address of /metrics; port 0: "
+	       "off\n"
+	       "  --log-level LEVEL     error, warning, info (default) or debug\n"
+	       "  --help  --version\n\n"
+	       "SIGTERM ends it, SIGHUP reads the configuration again.\n"
+	       "Exit status: 0 asked to stop, 1 fatal, 2 usage, 78 configuration.\n");
+}
+
+static bool usage(const char *name, const char *option, const char *value, const char *expected)
+{
+	fprintf(stderr, "modelwatch-%s: %s: found \"%s\", expected %s\n", name, option, value,
+		expected);
+	return false;
+}
+
+static bool read_whole(const char *text, long least, long most, int *value)
+{
+	char *end;
+	long number = strtol(text, &end, 10);
+
+	if (end == text || *end || *text < '0' || *text > '9' || number < least || number > most)
+		return false;
+	*value = (int)number;
+	return true;
+}
+
+static bool read_instance(struct service *service, const char *text)
+{
+	char first[16];
+	const char *slash = strchr(text, '/');
+
+	if (!slash || (size_t)(slash - text) >= sizeof first)
+		return false;
+	view_copy((struct view){text, (size_t)(slash - text)}, first, sizeof first);
+	return read_whole(slash + 1, 1, 4096, &service->instances) &&
+	       read_whole(first, 0, service->instances - 1, &service->instance);
+}
+
+/* "127.0.0.1:9131" or "[::1]:9131"; cuts the text in two. */
+static bool read_address(char *text, struct config_listen *address)
+{
+	char *colon = strrchr(text, ':');
+
+	if (!colon || colon == text || !read_whole(colon + 1, 0, 65535, &address->port))
+		return false;
+	*colon = '\0';
+	if (*text == '[' && colon[-1] == ']') {
+		colon[-1] = '\0';
+		text++;
+	}
+	address->host = text;
+	return true;
+}
+
+static bool read_level(const char *text, enum journal_level *level)
+{
+	static const char *const names[] = {"error", "warning", "info", "debug"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*level = (enum journal_level)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool read_option(struct service *service, int option, bool takes_instance)
+{
+	struct service_inside *inside = service->inside;
+
+	switch (option) {
+	case 'c':
+		free(inside->config_path);
+		inside->config_path = memory_text(optarg);
+		return true;
+	case 'i':
+		if (takes_instance && read_instance(service, optarg))
+			return true;
+		return usage(service->name, "--instance", optarg,
+			takes_instance ? "I/N with 0 <= I < N, such as 0/2"
+				       : "no such option: this service is one, and standbys");
+	case 'm':
+		free(inside->metrics_text);
+		inside->metrics_text = memory_text(optarg);
+		return read_address(inside->metrics_text, &inside->metrics) ||
+		       usage(service->name, "--metrics", optarg, "HOST:PORT");
+	case 'l':
+		return read_level(optarg, &inside->level) ||
+		       usage(service->name, "--log-level", optarg, "error, warning, info or debug");
+	default: /* getopt has said why */
+		return false;
+	}
+}
+
+/* False: leave with *exit_status. */
+static bool read_options(
+	struct service *service, bool takes_instance, int argc, char **argv, int *exit_status)
+{
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+		{"instance", required_argument, NULL, 'i'},
+		{"metrics", required_argument, NULL, 'm'},
+		{"log-level", required_argument, NULL, 'l'}, {"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'}, {0}};
+	int option;
+
+	*exit_status = EXIT_USAGE;
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'h')
+			print_help(service->name, takes_instance);
+		else if (option == 'v')
+			printf("modelwatch-%s %s\n", service->name, MODELWATCH_VERSION);
+		else if (read_option(service, option, takes_instance))
+			continue;
+		if (option == 'h' || option == 'v')
+			*exit_status = 0;
+		return false;
+	}
+	if (optind < argc)
+		return usage(service->name, "arguments", argv[optind], "options only; see --help");
+	return true;
+}
+
+/* ---- the process */
+
+/* Nobody else of this user may read our memory, where secrets are. LeakSanitizer has to. */
+static void forbid_dumps(void)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+	return;
+#endif
+#endif
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+/* Signals are read where the loop turns, so that no call of any port is ever interrupted. Threads
+ * that libraries start later inherit the mask. */
+static void open_signals(struct service_inside *inside)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	inside->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void read_signals(struct service *service)
+{
+	struct signalfd_siginfo info;
+
+	while (read(service->inside->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+		if (info.ssi_signo == SIGHUP)
+			service->reload_wanted = true;
+		else
+			service->inside->stopping = true;
+	}
+}
+
+static void open_watchdog(struct service_inside *inside)
+{
+	uint64_t period_us;
+
+	if (sd_watchdog_enabled(0, &period_us) > 0)
+		inside->watchdog_ms = (int64_t)(period_us / 4000);
+}
+
+/* ---- metrics */
+
+static double resident_bytes(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	long pages = 0;
+
+	if (file) {
+		if (fscanf(file, "%*s %ld", &pages) != 1)
+			pages = 0;
+		fclose(file);
+	}
+	return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+static double open_files(void)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	int count = 0;
+
+	if (!directory)
+		return 0;
+	for (struct dirent *entry; (entry = readdir(directory));)
+		count += entry->d_name[0] != '.';
+	closedir(directory);
+	return count - 1; /* the one that was opened to count */
+}
+
+static double cpu_seconds(void)
+{
+	struct rusage usage_of_self;
+
+	getrusage(RUSAGE_SELF, &usage_of_self);
+	return (double)(usage_of_self.ru_utime.tv_sec + usage_of_self.ru_stime.tv_sec) +
+	       (double)(usage_of_self.ru_utime.tv_usec + usage_of_self.ru_stime.tv_usec) / 1e6;
+}
+
+static void open_metrics(struct service *service)
+{
+	struct service_inside *inside = service->inside;
+	struct metrics *metrics = &service->metrics;
+	const char *const version[] = {"version", MODELWATCH_VERSION, NULL};
+
+	metric_set(
+		metrics_get(metrics, METRIC_GAUGE, "modelwatch_build_info", "Always 1.", version),
+		1);
+	metric_set(metrics_get(metrics, METRIC_GAUGE, "modelwatch_start_time_seconds",
+			   "When the process started, since 1970.", NULL),
+		(double)clock_wall_ms() / 1000);
+	inside->well_gauge = metrics_get(metrics, METRIC_GAUGE, "modelwatch_well",
+		"1: the service does its work; 0: it waits for something, see its STATUS.", NULL);
+	inside->cpu_seconds = metrics_get(metrics, METRIC_COUNTER, "process_cpu_seconds_total",
+		"User and system CPU time.", NULL);
+	inside->memory_bytes = metrics_get(
+		metrics, METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory.", NULL);
+	inside->open_files = metrics_get(
+		metrics, METRIC_GAUGE, "process_open_fds", "Open file descriptors.", NULL);
+}
+
+static void write_metrics(struct service *service, struct bytes *out)
+{
+	struct service_inside *inside = service->inside;
+
+	metric_set(inside->well_gauge, inside->well);
+	metric_set(inside->cpu_seconds, cpu_seconds());
+	metric_set(inside->memory_bytes, resident_bytes());
+	metric_set(inside->open_files, open_files());
+	metrics_write(&service->metrics, out);
+}
+
+bool service_answer(
+	struct service *service, const struct http_request *request, struct http_answer *answer)
+{
+	bool metrics = strcmp(request->path, "/metrics") == 0;
+	bool healthy = strcmp(request->path, "/-/healthy") == 0;
+	bool ready = strcmp(request->path, "/-/ready") == 0;
+
+	if (!metrics && !healthy && !ready)
+		return false;
+	answer->content_type = "text/plain; charset=utf-8";
+	if (strcmp(request->method, "GET") != 0) {
+		answer->status = 405;
+		answer->allow = "GET, HEAD";
+		bytes_text(&answer->body, "only GET and HEAD\n");
+	} else if (metrics) {
+		answer->content_type = "text/plain; version=0.0.4; charset=utf-8";
+		write_metrics(service, &answer->body);
+	} else if (healthy) {
+		bytes_text(&answer->body, "healthy\n");
+	} else {
+		answer->status = service->inside->well ? 200 : 503;
+		bytes_format(&answer->body, "%s\n", service->inside->status);
+	}
+	return true;
+}
+
+static void serve(void *context, const struct http_request *request, struct http_answer *answer)
+{
+	if (service_answer(context, request, answer))
+		return;
+	answer->status = 404;
+	answer->content_type = "text/plain; charset=utf-8";
+	bytes_text(&answer->body, "there are /metrics, /-/healthy and /-/ready\n");
+}
+
+static bool open_http(struct service *service, enum config_service kind, struct err *err)
+{
+	struct service_inside *inside = service->inside;
+	struct config_listen address = inside->metrics;
+
+	if (kind == SERVICE_SERVES_ITSELF)
+		return true;
+	if (!inside->metrics_text) {
+		address = service->config.metrics[kind];
+		address.port += address.port ? service->instance : 0;
+	}
+	if (!address.port)
+		return true;
+	if (address.port > 65535) {
+		err_set(err, RC_FATAL,
+			"port %d for the metrics of instance %d, expected at most 65535",
+			address.port, service->instance);
+		return false;
+	}
+	if (http_in_open(address.host, address.port, serve, service, &inside->http, err) == RC_OK)
+		return true;
+	err_prefix(err, RC_FATAL, "metrics: ");
+	return false;
+}
+
+/* ---- life */
+
+static bool load_config(const struct service *service, struct config *config)
+{
+	struct mistakes mistakes = {0};
+	bool good =
+		config_file_load(service->inside->config_path, true, config, &mistakes) == RC_OK;
+
+	if (!good && mistakes.text.size)
+		fputs(mistakes.text.data, stderr);
+	if (!good)
+		fprintf(stderr, "modelwatch-%s: %zu %s in the configuration\n", service->name,
+			mistakes.count, mistakes.count == 1 ? "mistake" : "mistakes");
+	bytes_done(&mistakes.text);
+	return good;
+}
+
+bool service_reload(struct service *service, struct config *fresh)
+{
+	*fresh = (struct config){0};
+	sd_notify(0, "STATUS=reading the configuration again");
+	service->inside->status_changed = true;
+	if (load_config(service, fresh))
+		return true;
+	journal(JOURNAL_ERROR, "reload_refused", "reason", "mistakes in the configuration",
+		"action", "the old one goes on", NULL);
+	config_done(fresh);
+	*fresh = (struct config){0};
+	return false;
+}
+
+static bool open_all(struct service *service, enum config_service kind, bool takes_instance,
+	int argc, char **argv, int *exit_status)
+{
+	struct err err = {0};
+
+	if (!read_options(service, takes_instance, argc, argv, exit_status))
+		return false;
+	journal_open(service->name, service->inside->level);
+	*exit_status = EXIT_CONFIGURATION;
+	if (!load_config(service, &service->config))
+		return false;
+	*exit_status = EXIT_FAILURE;
+	open_signals(service->inside);
+	open_metrics(service);
+	if (!open_http(service, kind, &err)) {
+		journal(JOURNAL_ERROR, "start_failed", "reason", err.text, NULL);
+		return false;
+	}
+	open_watchdog(service->inside);
+	*exit_status = 0;
+	return true;
+}
+
+static void tell_ready(struct service *service)
+{
+	if (service->inside->told_ready)
+		return;
+	service->inside->told_ready = true;
+	sd_notify(0, "READY=1");
+	journal(JOURNAL_INFO, "started", "version", MODELWATCH_VERSION, "config",
+		service->config.digest, NULL);
+}
+
+bool service_open(struct service *service, const char *name, enum config_service kind,
+	bool takes_instance, int argc, char **argv, int *exit_status)
+{
+	*service = (struct service){.name = name, .instances = 1};
+	service->inside = memory_new(1, sizeof *service->inside);
+	*service->inside = (struct service_inside){.level = JOURNAL_INFO, .signals = -1};
+	service_status(service, false, "starting");
+	forbid_dumps();
+	if (!open_all(service, kind, takes_instance, argc, argv, exit_status)) {
+		service_close(service);
+		return false;
+	}
+	if (kind != SERVICE_SERVES_ITSELF)
+		tell_ready(service);
+	return true;
+}
+
+void service_close(struct service *service)
+{
+	struct service_inside *inside = service->inside;
+
+	if (!inside)
+		return;
+	if (inside->told_ready) {
+		sd_notify(0, "STOPPING=1");
+		journal(JOURNAL_INFO, "stopped", NULL);
+	}
+	http_in_close(inside->http);
+	if (inside->signals >= 0)
+		close(inside->signals);
+	free(inside->config_path);
+	free(inside->metrics_text);
+	free(inside);
+	metrics_done(&service->metrics);
+	config_done(&service->config);
+	*service = (struct service){0};
+}
+
+static void tell_systemd(struct service_inside *inside)
+{
+	int64_t now = clock_monotonic_ms();
+
+	if (inside->watchdog_ms && now - inside->watchdog_at >= inside->watchdog_ms) {
+		inside->watchdog_at = now;
+		sd_notify(0, "WATCHDOG=1");
+	}
+	if (now - inside->status_at < STATUS_MS)
+		return;
+	inside->status_at = now;
+	journal_turn();
+	if (inside->status_changed)
+		sd_notifyf(0, "STATUS=%s", inside->status);
+	inside->status_changed = false;
+}
+
+static bool turn(struct service *service, int wait_ms)
+{
+	struct service_inside *inside = service->inside;
+
+	tell_ready(service);
+	if (inside->http)
+		http_in_poll(inside->http, wait_ms);
+	else if (wait_ms)
+		usleep((useconds_t)wait_ms * 1000);
+	read_signals(service);
+	tell_systemd(inside);
+	return !inside->stopping;
+}
+
+bool service_turn(struct service *service)
+{
+	return turn(service, 0);
+}
+
+void service_status(struct service *service, bool well, const char *format, ...)
+{
+	struct service_inside *inside = service->inside;
+	char text[sizeof inside->status];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	for (char *at = text; *at; at++)
+		if (*at == '\n')
+			*at = ' '; /* a line more would be another message to systemd */
+	inside->well = well;
+	if (strcmp(text, inside->status) != 0) {
+		memcpy(inside->status, text, sizeof text);
+		inside->status_changed = true;
+	}
+}
+
+/* Half of the wait is certain, half is chance, so that services which failed together do not return
+ * together. */
+static int64_t jittered(int64_t wait_ms)
+{
+	uint32_t chance;
+
+	clock_chance(&chance, sizeof chance);
+	return wait_ms / 2 + (int64_t)(chance % (uint32_t)(wait_ms / 2 + 1));
+}
+
+void service_back_off(struct service *service, struct backoff *backoff)
+{
+	backoff->wait_ms = backoff->wait_ms ? backoff->wait_ms * 2 : BACKOFF_MS_FIRST;
+	if (backoff->wait_ms > BACKOFF_MS_MAX)
+		backoff->wait_ms = BACKOFF_MS_MAX;
+	int64_t until = clock_monotonic_ms() + jittered(backoff->wait_ms);
+
+	for (;;) {
+		int64_t left = until - clock_monotonic_ms();
+
+		if (left <= 0 || !turn(service, (int)(left < SLICE_MS ? left : SLICE_MS)))
+			return;
+	}
+}
+
+void backoff_reset(struct backoff *backoff)
+{
+	backoff->wait_ms = 0;
+}
