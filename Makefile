@@ -75,9 +75,63 @@ $(BUILD)/flow/%: $(BUILD)/tests/flow/%.o $(ARCHIVE)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -lcmocka $(LIBS) -o $@
 
+# ---- checks
+
+# Tests print in the order of their cost; the first that fails ends the run.
+unit: $(UNIT)
+	@tests/run-c $(UNIT)
+
+flow: $(FLOW)
+	@tests/run-c $(FLOW)
+
+live: all
+	@/usr/bin/python3 -m pytest -q -x tests/live
+
+rooms:
+	@tests/rooms
+
+FORMATTED = $(wildcard core/*.[ch] core/stats/*.[ch] ports/*.[ch] ingest/*.[ch] detectors/*.[ch] \
+	alerts/*.[ch] remediate/*.[ch] console/*.[ch] ctl/*.[ch] demo/*.[ch] bench/*.[ch] \
+	tests/unit/*.c tests/flow/*.c tests/live/*.c)
+
+format:
+	@clang-format --dry-run -Werror $(FORMATTED)
+
+lint:
+	@cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -I. --enable=warning,portability \
+		--suppress=normalCheckLevelMaxBranches --suppress=missingIncludeSystem \
+		$(filter %.c,$(filter-out tests/%,$(FORMATTED)))
+
+# Both compilers without a warning, and everything under the sanitizers.
+warnings:
+	@$(MAKE) --no-print-directory WERROR=1 BUILD=build/gcc CC=gcc objects
+	@$(MAKE) --no-print-directory WERROR=1 BUILD=build/clang CC=clang objects
+
+objects: $(OBJECTS) $(SERVICES:%=$(BUILD)/%/main.o) $(BUILD)/ctl/main.o
+
+sanitizers:
+	@$(MAKE) --no-print-directory SAN=address,undefined unit flow all
+
+check: rooms format lint warnings unit flow sanitizers live
+
+# ---- the two commands of README
+
+test:
+	@tests/setup
+	@$(MAKE) --no-print-directory all
+	@tests/all
+
+demo:
+	@tests/setup
+	@$(MAKE) --no-print-directory all
+	@demo/run $(TRACE)
+
+bench: all
+	@bench/run
+
 clean:
 	rm -rf build
 
-.PHONY: all clean
+.PHONY: all clean unit flow live rooms format lint warnings objects sanitizers check test demo bench
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)

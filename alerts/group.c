@@ -52,8 +52,10 @@ static const struct config_receiver *receiver_of(const struct config *config, co
 	return NULL;
 }
 
-static const char *const operators[] = {
-	[MATCH_EQUAL] = "=", [MATCH_NOT_EQUAL] = "!=", [MATCH_REGEX] = "=~", [MATCH_NOT_REGEX] = "!~"};
+static const char *const operators[] = {[MATCH_EQUAL] = "=",
+	[MATCH_NOT_EQUAL] = "!=",
+	[MATCH_REGEX] = "=~",
+	[MATCH_NOT_REGEX] = "!~"};
 
 static void add_path(const struct config_route *route, struct bytes *path)
 {
@@ -85,8 +87,8 @@ static void add_member(struct group *group, struct incident *incident)
 {
 	if (is_member(group, incident))
 		return;
-	group->members = memory_grow(
-		group->members, group->member_count + 1, sizeof(struct incident *));
+	group->members =
+		memory_grow(group->members, group->member_count + 1, sizeof(struct incident *));
 	group->members[group->member_count++] = incident;
 }
 
@@ -130,8 +132,8 @@ static void join_group(struct routing *routing, const struct config_route *route
 	labels_done(&labels);
 }
 
-/* Alertmanager's walk: the first child that matches takes the alert, further ones only after `continue`;
- * a route without a matching child keeps it. */
+/* Alertmanager's walk: the first child that matches takes the alert, further ones only after
+ * `continue`; a route without a matching child keeps it. */
 static bool walk(struct routing *routing, const struct config_route *route, const char *above)
 {
 	CLEANUP(bytes_done) struct bytes path = {0};

@@ -11,9 +11,9 @@
 enum life_state { LIFE_NONE, LIFE_FIRING, LIFE_RESOLVED };
 
 enum life_event {
-	LIFE_ALARM,        /* an alarm that was not open */
-	LIFE_STRONGER,     /* an open alarm told again */
-	LIFE_CLOSES_SOME,  /* an open alarm closes, others stay */
+	LIFE_ALARM,       /* an alarm that was not open */
+	LIFE_STRONGER,    /* an open alarm told again */
+	LIFE_CLOSES_SOME, /* an open alarm closes, others stay */
 	LIFE_CLOSES_LAST,
 	LIFE_SUCCESSOR_OK, /* what serves now is judged ok */
 	LIFE_NOTHING,      /* closes what is not open */
@@ -23,7 +23,8 @@ struct occasion {
 	struct incident *incident;
 	const struct finding *finding;
 	const struct config *config;
-	struct open_alarm *open; /* the alarm that the finding speaks of; NULL when it is not open */
+	struct open_alarm
+		*open; /* the alarm that the finding speaks of; NULL when it is not open */
 };
 
 static bool same_alarm(const struct open_alarm *open, const struct finding *finding)
@@ -44,8 +45,8 @@ static struct open_alarm *find_open(struct incident *incident, const struct find
 
 void incident_add_open(struct incident *incident, const struct finding *finding)
 {
-	incident->open = memory_grow(
-		incident->open, incident->open_count + 1, sizeof *incident->open);
+	incident->open =
+		memory_grow(incident->open, incident->open_count + 1, sizeof *incident->open);
 	struct open_alarm *open = &incident->open[incident->open_count++];
 
 	*open = (struct open_alarm){.actionable = finding->actionable, .finding = *finding};
@@ -140,15 +141,15 @@ static void set_annotations(struct incident *incident)
 		finding->series.version,
 		alert->state == ALERT_FIRING ? " is out of tolerance" : " has settled");
 	add_effect(evidence, &summary);
-	time_text(finding->since_ms, since);
+	time_text_print(finding->since_ms, since);
 	bytes_format(&description,
 		"against %s, judged by %s since %s; %llu observations against %llu; log E %.2f, "
 		"line %.2f",
 		finding->against, finding->detector, since, (unsigned long long)evidence->n_arm,
 		(unsigned long long)evidence->n_reference, evidence->log_e, evidence->line);
 	for (size_t i = 0; i < evidence->moved_count; i++)
-		bytes_format(&description, "%s%s", i ? ", " : "; moved most: ",
-			evidence->moved[i].what);
+		bytes_format(
+			&description, "%s%s", i ? ", " : "; moved most: ", evidence->moved[i].what);
 	labels_set(&alert->annotations, "summary", summary.data);
 	labels_set(&alert->annotations, "description", description.data);
 }
@@ -252,10 +253,11 @@ static bool ignore(struct occasion *occasion)
 typedef bool (*reaction)(struct occasion *occasion);
 
 static const reaction table[][LIFE_NOTHING + 1] = {
-	/*                 ALARM          STRONGER       CLOSES_SOME CLOSES_LAST SUCCESSOR_OK NOTHING */
-	[LIFE_NONE] =     {open_incident, open_incident, ignore,     ignore,     ignore,      ignore},
-	[LIFE_FIRING] =   {join,          strengthen,    leave,      resolve,    ignore,      ignore},
-	[LIFE_RESOLVED] = {open_incident, open_incident, ignore,     ignore,     confirm,     ignore},
+	/*                 ALARM          STRONGER       CLOSES_SOME CLOSES_LAST SUCCESSOR_OK
+	   NOTHING */
+	[LIFE_NONE] = {open_incident, open_incident, ignore, ignore, ignore, ignore},
+	[LIFE_FIRING] = {join, strengthen, leave, resolve, ignore, ignore},
+	[LIFE_RESOLVED] = {open_incident, open_incident, ignore, ignore, confirm, ignore},
 };
 
 static enum life_event event_of(const struct incident *incident, const struct finding *finding,
@@ -275,7 +277,7 @@ bool life_take(
 		.finding = finding,
 		.config = config,
 		.open = find_open(incident, finding)};
-	enum life_state state = !incident->exists                         ? LIFE_NONE
+	enum life_state state = !incident->exists                       ? LIFE_NONE
 				: incident->alert.state == ALERT_FIRING ? LIFE_FIRING
 									: LIFE_RESOLVED;
 

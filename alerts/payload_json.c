@@ -9,7 +9,7 @@ static void set_time(json_t *object, const char *field, int64_t ms)
 {
 	char text[TIME_TEXT_SIZE];
 
-	time_text(ms, text);
+	time_text_print(ms, text);
 	json_set_text(object, field, text);
 }
 
@@ -32,10 +32,10 @@ static json_t *common_value(json_t *const *list, size_t count, const char *field
 		json_t *value;
 		void *next;
 
-		json_object_foreach_safe (common, next, name, value)
-			if (!json_equal(value,
-				    json_object_get(json_object_get(list[i], field), name)))
-				json_object_del(common, name);
+		json_object_foreach_safe(common, next, name,
+			value) if (!json_equal(value,
+					   json_object_get(json_object_get(list[i], field), name)))
+			json_object_del(common, name);
 	}
 	return common;
 }
@@ -112,7 +112,8 @@ static bool any_firing(const struct group *group, const struct notification *not
 	return false;
 }
 
-/* The listed alerts as an array made by the shape of this kind; *left_out of them beyond the limit. */
+/* The listed alerts as an array made by the shape of this kind; *left_out of them beyond the limit.
+ */
 static json_t *alert_list(const struct config_integration *integration, const struct group *group,
 	const struct notification *notification, const char *external_url, int64_t *left_out)
 {
@@ -132,9 +133,9 @@ static json_t *alert_list(const struct config_integration *integration, const st
 		if (integration->kind == RECEIVER_ALERTMANAGER_WEBHOOK)
 			json_array_append_new(list, webhook_alert(alert, external_url));
 		else if (integration->kind == RECEIVER_ALERTMANAGER)
-			json_array_append_new(list,
-				api_alert(alert, external_url,
-					notification->created_at + ALERTMANAGER_HOLD_MS));
+			json_array_append_new(
+				list, api_alert(alert, external_url,
+					      notification->created_at + ALERTMANAGER_HOLD_MS));
 		else
 			json_array_append_new(list, our_alert(alert));
 	}
@@ -217,7 +218,7 @@ void payload_refresh(
 
 	for (size_t i = 0; i < group->member_count; i++)
 		if (group->members[i]->alert.state == ALERT_FIRING)
-			json_array_append_new(list,
-				api_alert(&group->members[i]->alert, external_url, ends_at));
+			json_array_append_new(
+				list, api_alert(&group->members[i]->alert, external_url, ends_at));
 	strict_json_write(list, out);
 }

@@ -64,8 +64,8 @@ static char *entry_of(const struct incident *incident)
 }
 
 /* Who never heard that an alert fires is not told that it does not. */
-static void list_members(
-	const struct group *group, bool send_resolved, const struct told *last, struct notification *out)
+static void list_members(const struct group *group, bool send_resolved, const struct told *last,
+	struct notification *out)
 {
 	out->alerts = memory_new(group->member_count, sizeof *out->alerts);
 	for (size_t i = 0; i < group->member_count; i++) {
@@ -105,9 +105,10 @@ static struct news news_of(const struct notification *list, const struct told *l
 	return news;
 }
 
-/* Alertmanager's order: new firing ones, all resolved, some resolved, repeat; NULL: nothing to tell. */
-static const char *reason_of(
-	const struct news *news, const struct told *last, const struct config_route *route, int64_t now)
+/* Alertmanager's order: new firing ones, all resolved, some resolved, repeat; NULL: nothing to
+ * tell. */
+static const char *reason_of(const struct news *news, const struct told *last,
+	const struct config_route *route, int64_t now)
 {
 	if (news->new_firing)
 		return last ? "new alerts" : "first notification";
@@ -121,7 +122,8 @@ static const char *reason_of(
 enum rc told_next(const struct group *group, int integration, const struct told *last, int64_t now,
 	struct notification *notification)
 {
-	struct notification made = {.integration = integration, .created_at = now, .next_try_at = now};
+	struct notification made = {
+		.integration = integration, .created_at = now, .next_try_at = now};
 
 	if (!group->receiver)
 		return RC_NONE;

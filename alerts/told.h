@@ -7,8 +7,9 @@
 #include "alerts/group.h"
 #include "core/notification.h"
 
-struct told { /* one entry: receiver, integration, group */
-	char **alerts; /* "a-...:firing", "a-...:resolved", with ":ACTION" behind where an action is notable; sorted */
+struct told {          /* one entry: receiver, integration, group */
+	char **alerts; /* "a-...:firing", "a-...:resolved", with ":ACTION" behind where an action is
+			  notable; sorted */
 	size_t alert_count;
 	int64_t at;
 	int64_t repeat; /* how often this very list was told again */
@@ -16,8 +17,8 @@ struct told { /* one entry: receiver, integration, group */
 
 void told_free(struct told *told);
 
-/* A new notification of this group for this integration if one is due (RC_OK), else RC_NONE. last: what was
- * told before, NULL = nothing. The payload is not filled. */
+/* A new notification of this group for this integration if one is due (RC_OK), else RC_NONE. last:
+ * what was told before, NULL = nothing. The payload is not filled. */
 enum rc told_next(const struct group *group, int integration, const struct told *last, int64_t now,
 	struct notification *notification);
 

@@ -38,7 +38,8 @@ static enum rc get_state(const json_t *object, struct action *action, struct err
 			return RC_OK;
 		}
 	}
-	return err_set(err, RC_REJECT, "state: found \"%.40s\", expected one such as intent", state);
+	return err_set(
+		err, RC_REJECT, "state: found \"%.40s\", expected one such as intent", state);
 }
 
 static enum rc read_fields(const json_t *object, struct action *read, struct err *err)

@@ -62,7 +62,8 @@ static enum rc get_labels(
 	json_t *text;
 
 	TRY(json_field_object(object, field, &value, err));
-	json_object_foreach (value, name, text) {
+	json_object_foreach(value, name, text)
+	{
 		if (!json_is_string(text))
 			return err_set(err, RC_REJECT, "%s.%s: expected a text", field, name);
 		labels_set(labels, name, json_string_value(text));
@@ -107,12 +108,13 @@ static enum rc get_state(const json_t *object, struct alert *alert, struct err *
 	for (size_t i = 0; i <= ALERT_RESOLVED; i++) {
 		if (strcmp(state, state_names[i]) == 0) {
 			alert->state = (enum alert_state)i;
-			return alert->state == ALERT_FIRING
-				       ? RC_OK
-				       : json_field_integer(object, "ends_at", &alert->ends_at, err);
+			return alert->state == ALERT_FIRING ? RC_OK
+							    : json_field_integer(object, "ends_at",
+								      &alert->ends_at, err);
 		}
 	}
-	return err_set(err, RC_REJECT, "state: found \"%.40s\", expected firing or resolved", state);
+	return err_set(
+		err, RC_REJECT, "state: found \"%.40s\", expected firing or resolved", state);
 }
 
 static enum rc read_fields(const json_t *object, struct alert *alert, struct err *err)

@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct view bytes_view(const struct bytes *bytes)
+{
+	return (struct view){.data = bytes->data, .size = bytes->size};
+}
+
 void bytes_done(struct bytes *bytes)
 {
 	free(bytes->data);

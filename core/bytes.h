@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 struct bytes {
-	char *data;      /* owned; NULL while nothing was ever added */
-	size_t size;     /* without the NUL behind the last byte */
+	char *data;  /* owned; NULL while nothing was ever added */
+	size_t size; /* without the NUL behind the last byte */
 	size_t capacity;
 };
 
@@ -21,8 +21,9 @@ struct view {
 	size_t size;
 };
 
-void bytes_done(struct bytes *bytes);                 /* frees; all zero again */
-void bytes_clear(struct bytes *bytes);                /* empty, memory kept */
+struct view bytes_view(const struct bytes *bytes); /* valid until something is added */
+void bytes_done(struct bytes *bytes);              /* frees; all zero again */
+void bytes_clear(struct bytes *bytes);             /* empty, memory kept */
 void bytes_add(struct bytes *bytes, const void *data, size_t size);
 void bytes_text(struct bytes *bytes, const char *text);
 void bytes_format(struct bytes *bytes, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -32,7 +33,8 @@ void bytes_varint(struct bytes *bytes, uint64_t value);
 void bytes_zigzag(struct bytes *bytes, int64_t value);
 void bytes_u64(struct bytes *bytes, uint64_t value);  /* 8 bytes, little endian */
 void bytes_double(struct bytes *bytes, double value); /* its 64 bits as bytes_u64 */
-void bytes_sized(struct bytes *bytes, const void *data, size_t size); /* varint length, then the bytes */
+void bytes_sized(
+	struct bytes *bytes, const void *data, size_t size); /* varint length, then the bytes */
 
 /* Reads the same back. ok turns false at the first read past the end or malformed number and stays
  * so; every read then gives zero. The caller checks ok once, at the end. */

@@ -32,8 +32,8 @@ static struct write *new_write(struct change *change, enum write_kind kind, cons
 {
 	if (change->write_count == change->write_capacity) {
 		change->write_capacity = change->write_capacity ? change->write_capacity * 2 : 16;
-		change->writes = memory_grow(
-			change->writes, change->write_capacity, sizeof *change->writes);
+		change->writes =
+			memory_grow(change->writes, change->write_capacity, sizeof *change->writes);
 	}
 	struct write *write = &change->writes[change->write_count++];
 
@@ -88,14 +88,13 @@ void change_emit(struct change *change, const char *topic, struct view key, stru
 	const struct bytes *headers)
 {
 	if (change->output_count == change->output_capacity) {
-		change->output_capacity =
-			change->output_capacity ? change->output_capacity * 2 : 8;
+		change->output_capacity = change->output_capacity ? change->output_capacity * 2 : 8;
 		change->outputs = memory_grow(
 			change->outputs, change->output_capacity, sizeof *change->outputs);
 	}
 	struct output *output = &change->outputs[change->output_count++];
-	struct view pairs = headers ? (struct view){headers->data, headers->size}
-				    : (struct view){"", 0};
+	struct view pairs =
+		headers ? (struct view){headers->data, headers->size} : (struct view){"", 0};
 
 	*output = (struct output){.topic_size = strlen(topic),
 		.key_size = key.size,

@@ -1,6 +1,7 @@
 /* core/change.h: what one step of a fold wants stored and said, all of it or nothing.
  * THINKS. A step fills a change; store_advance() (ports/store.h) carries it out together with the
- * fold's token. Every service is such a fold (docs/architecture.md). All zero is valid and empty. */
+ * fold's token. Every service is such a fold (docs/architecture.md). All zero is valid and empty.
+ */
 #ifndef CORE_CHANGE_H
 #define CORE_CHANGE_H
 
@@ -9,7 +10,8 @@
 enum write_kind {
 	WRITE_PUT,    /* table[field] = data */
 	WRITE_DROP,   /* remove table[field] */
-	WRITE_APPEND, /* the stream `table` gets entry number `sequence` with data, keeps `keep` newest */
+	WRITE_APPEND, /* the stream `table` gets entry number `sequence` with data, keeps `keep`
+			 newest */
 	WRITE_TRIM,   /* the stream `table` loses all entries with a number below `sequence` */
 };
 
@@ -21,7 +23,8 @@ struct write {
 	size_t data, data_size;
 	uint64_t sequence; /* APPEND, TRIM: numbers of a stream start at 1 and only grow */
 	uint64_t keep;     /* APPEND: at most so many entries stay (0 = all) */
-	int64_t ttl_s;     /* PUT, APPEND: the whole table dies so long after its last write (0 = never) */
+	int64_t ttl_s; /* PUT, APPEND: the whole table dies so long after its last write (0 = never)
+			*/
 };
 
 /* One record for a topic. It leaves through the fold's outbox at least once under its key. */
@@ -43,8 +46,8 @@ struct change {
 void change_done(struct change *change);
 void change_clear(struct change *change); /* empty, memory kept */
 
-/* The table "state" is what a fold finds again when it starts (store_load); other tables are read by
- * others. Names of tables: [a-z0-9:-], at most 64 bytes. */
+/* The table "state" is what a fold finds again when it starts (store_load); other tables are read
+ * by others. Names of tables: [a-z0-9:-], at most 64 bytes. */
 void change_put(struct change *change, const char *table, struct view field, struct view data);
 void change_put_for(struct change *change, const char *table, struct view field, struct view data,
 	int64_t ttl_s);

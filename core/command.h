@@ -6,7 +6,14 @@
 #include "core/digest.h"
 #include "core/window.h"
 
-enum command_kind { COMMAND_ACK, COMMAND_SILENCE, COMMAND_APPROVE, COMMAND_REJECT, COMMAND_PAUSE, COMMAND_RESUME };
+enum command_kind {
+	COMMAND_ACK,
+	COMMAND_SILENCE,
+	COMMAND_APPROVE,
+	COMMAND_REJECT,
+	COMMAND_PAUSE,
+	COMMAND_RESUME
+};
 extern const char *const command_kind_names[];
 
 struct command {
@@ -17,7 +24,7 @@ struct command {
 	char role[32];
 	char comment[256];
 	int64_t at, expires_at; /* ms; 0 = does not expire */
-	char hmac[65]; /* hex, by the console over the record without it; "" = unsigned */
+	char hmac[65];          /* hex, by the console over the record without it; "" = unsigned */
 };
 
 void command_to_json(const struct command *command, struct bytes *out);

@@ -67,8 +67,8 @@ struct section {
 
 /* The whole configuration, and how its parts are entered. */
 extern const struct section section_config, section_kafka, section_receiver, section_route,
-	section_target, section_policy, section_model;
-extern const struct type type_redis, type_formats, type_budget;
+	section_target, section_policy, section_model, section_redis, section_formats;
+extern const struct type type_redis, type_budget, type_tick;
 
 void section_fill(const struct section *section, void *item); /* all defaults */
 void section_read(struct reading *reading, const struct section *section, const struct node *node,

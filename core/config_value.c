@@ -190,21 +190,19 @@ static bool parse_url(const struct key *key, const char *text, void *item)
 	return port > 0 && put_text(key, text, item);
 }
 
+/* A value with an @ may hold a password: such a one is never shown. */
 static void read_url(struct reading *reading, const struct key *key, const struct node *value,
 	const struct path *path, void *item)
 {
-	if (value->kind == NODE_SCALAR) {
-		struct view authority = authority_of(value->text);
+	struct view authority = authority_of(value->kind == NODE_SCALAR ? value->text : "");
 
-		if (authority.size && memchr(authority.data, '@', authority.size)) {
-			mistake(reading, value,
-				"%s: found a user or password in a URL, expected none: secrets stand in "
-				"files; see bearer_token_file",
-				key->name);
-			return;
-		}
-	}
-	read_scalar(reading, key, value, path, item);
+	if (memchr(authority.data, '@', authority.size))
+		mistake(reading, value,
+			"%s: found a user or password in a URL, expected none; secrets stand in files: "
+			"bearer_token_file",
+			key->name);
+	else
+		read_scalar(reading, key, value, path, item);
 }
 
 static void expect_url(const struct key *key, struct bytes *out)

@@ -90,8 +90,8 @@ enum rc cursors_restore(
 	uint64_t fingerprint = reader_u64(&reader);
 
 	if (!reader.ok)
-		return err_set(err, RC_FATAL, "state record %.*s is damaged", (int)field.size,
-			field.data);
+		return err_set(
+			err, RC_FATAL, "state record %.*s is damaged", (int)field.size, field.data);
 	struct cursor *cursor = cursors_of(cursors, topic, (int32_t)partition);
 
 	cursor->next = next;

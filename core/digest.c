@@ -73,8 +73,7 @@ bool base64_decode(struct view text, struct bytes *out)
 	while (padding < 2 && padding < text.size && text.data[text.size - 1 - padding] == '=')
 		padding++;
 	unsigned char *bytes = memory_new(text.size / 4 * 3 + 1, 1);
-	int length = EVP_DecodeBlock(
-		bytes, (const unsigned char *)text.data, (int)text.size);
+	int length = EVP_DecodeBlock(bytes, (const unsigned char *)text.data, (int)text.size);
 	bool good = length >= (int)padding;
 
 	if (good)

@@ -19,7 +19,8 @@ struct err {
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 
-/* Writes the sentence (cut at its size) and returns rc, so that a failure is one return statement. */
+/* Writes the sentence (cut at its size) and returns rc, so that a failure is one return statement.
+ */
 enum rc err_set(struct err *err, enum rc rc, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Puts a context in front of the sentence that is there: "config x: " + text. Returns rc. */

@@ -24,7 +24,7 @@ const char *const event_code_names[E_CODES] = {
 	[E_CARD_FEATURE] = "E_CARD_FEATURE",
 };
 
-const char *const event_type_names[] = {
+const char *const event_type_names[EVENT_TYPES] = {
 	[EVENT_PREDICTION] = "prediction",
 	[EVENT_LATENCY] = "latency",
 	[EVENT_LABEL] = "label",
@@ -32,3 +32,22 @@ const char *const event_type_names[] = {
 	[EVENT_HEARTBEAT] = "heartbeat",
 	[EVENT_DEPLOY] = "deploy",
 };
+
+const char *event_code_stage(enum event_code code)
+{
+	static const struct {
+		enum event_code last;
+		const char *name;
+	} stages[] = {
+		{E_OVERSIZE, "transport"},
+		{E_FRAME, "syntax"},
+		{E_NAME, "schema"},
+		{E_LATENCY_NEG, "range"},
+		{E_FUTURE, "time"},
+	};
+
+	for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
+		if (code <= stages[i].last)
+			return stages[i].name;
+	return "cardinality";
+}

@@ -6,7 +6,11 @@
 
 #include "core/config.h"
 
-enum event_type { EVENT_PREDICTION, EVENT_LATENCY, EVENT_LABEL, EVENT_METRIC, EVENT_HEARTBEAT, EVENT_DEPLOY };
+enum event_type {
+	EVENT_PREDICTION, EVENT_LATENCY, EVENT_LABEL, EVENT_METRIC, EVENT_HEARTBEAT, EVENT_DEPLOY,
+	EVENT_TYPES,
+};
+extern const char *const event_type_names[EVENT_TYPES];
 
 /* Exactly one for each rejected event, in the fixed order of stages. Names: event_code_names. */
 enum event_code {
@@ -20,6 +24,8 @@ enum event_code {
 	E_CODES,
 };
 extern const char *const event_code_names[E_CODES];
+/* "transport", "syntax", "schema", "range", "time", "cardinality" */
+const char *event_code_stage(enum event_code code);
 
 struct rejection {
 	enum event_code code;

@@ -53,6 +53,14 @@ void map_done(struct map *map)
 	*map = (struct map){0};
 }
 
+void map_free_values(struct map *map, void (*done)(void *value))
+{
+	for (size_t i = 0; i < map->capacity; i++)
+		if (map->entries[i].key)
+			done(map->entries[i].value);
+	map_done(map);
+}
+
 void *map_get(const struct map *map, const void *key, size_t key_size)
 {
 	if (!map->count)

@@ -22,12 +22,14 @@ struct map {
 };
 
 void map_done(struct map *map); /* frees keys, not values */
-void *map_get(const struct map *map, const void *key, size_t key_size); /* NULL: not there */
+/* Ends every value, then the map. */
+void map_free_values(struct map *map, void (*done)(void *value));
+void *map_get(const struct map *map, const void *key, size_t key_size);       /* NULL: not there */
 void map_put(struct map *map, const void *key, size_t key_size, void *value); /* replaces */
 void *map_take(struct map *map, const void *key, size_t key_size); /* removes; NULL: not there */
 
-/* The next used entry at or after *place, which then points behind it; NULL at the end. The order is
- * that of the table. map_put and map_take during a walk are forbidden. */
+/* The next used entry at or after *place, which then points behind it; NULL at the end. The order
+ * is that of the table. map_put and map_take during a walk are forbidden. */
 struct map_entry *map_next(const struct map *map, size_t *place);
 
 /* All entries by key (memcmp, shorter first); the array is the caller's, ended with free(). */

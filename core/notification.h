@@ -12,22 +12,23 @@ struct notification {
 	char id[ID_SIZE]; /* the same over all tries: receiver, integration, group key, alerts with
 			     states, repeat */
 	enum notification_state state;
-	char *receiver;     /* owned, like all texts here */
-	int integration;    /* which of the receiver's, from 0 */
+	char *receiver;  /* owned, like all texts here */
+	int integration; /* which of the receiver's, from 0 */
 	char *group_key;
-	char **alerts;      /* "a-...:firing" or "a-...:resolved", sorted */
+	char **alerts; /* "a-...:firing" or "a-...:resolved", sorted */
 	size_t alert_count;
-	int64_t repeat;     /* how often the same was told before: 0 for the first time */
-	char *reason;       /* "first notification", "new alerts", "some resolved", "all resolved", "repeat" */
-	char *payload;      /* the body; PENDING only */
+	int64_t repeat; /* how often the same was told before: 0 for the first time */
+	char *reason;   /* "first notification", "new alerts", "some resolved", "all resolved",
+			   "repeat" */
+	char *payload;  /* the body; PENDING only */
 	int64_t created_at, next_try_at, tries, done_at; /* ms */
-	char *result;       /* of the last try */
+	char *result;                                    /* of the last try */
 };
 
 void notification_done(struct notification *notification);
 void notification_identify(struct notification *notification);
 void notification_to_json(const struct notification *notification, struct bytes *out);
-enum rc notification_from_json(struct view text, struct notification *notification, struct err *err)
-	MUST_CHECK;
+enum rc notification_from_json(
+	struct view text, struct notification *notification, struct err *err) MUST_CHECK;
 
 #endif

@@ -94,8 +94,7 @@ static enum rc read_fields(const json_t *object, struct notification *read, stru
 	return get_text(object, "result", &read->result, err);
 }
 
-enum rc notification_from_json(
-	struct view text, struct notification *notification, struct err *err)
+enum rc notification_from_json(struct view text, struct notification *notification, struct err *err)
 {
 	struct notification read = {0};
 	json_t *object;

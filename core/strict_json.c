@@ -69,8 +69,8 @@ json_t *strict_json_parse(
 		err_set(err, RC_REJECT, "nested deeper than %zu at byte %zu", depth_max, where);
 		return fail(position, JSON_DEPTH, where);
 	}
-	json_t *value = json_loadb(
-		text.data, text.size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	json_t *value =
+		json_loadb(text.data, text.size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 
 	if (!value) {
 		size_t byte = error.position > 0 ? (size_t)error.position : 0;
@@ -82,8 +82,7 @@ json_t *strict_json_parse(
 	return value;
 }
 
-enum rc strict_json_record(
-	struct view text, const char *kind, json_t **object, struct err *err)
+enum rc strict_json_record(struct view text, const char *kind, json_t **object, struct err *err)
 {
 	struct json_position position;
 	const char *found;
@@ -104,8 +103,8 @@ enum rc strict_json_record(
 
 static enum rc wrong(const char *field, const json_t *value, const char *expected, struct err *err)
 {
-	static const char *const types[] = {
-		"an object", "an array", "a text", "an integer", "a number", "true", "false", "null"};
+	static const char *const types[] = {"an object", "an array", "a text", "an integer",
+		"a number", "true", "false", "null"};
 
 	return err_set(err, RC_REJECT, "%s: found %s, expected %s", field,
 		value ? types[json_typeof(value)] : "nothing", expected);
@@ -153,8 +152,8 @@ enum rc json_field_integer(const json_t *object, const char *field, int64_t *val
 	return RC_OK;
 }
 
-enum rc json_field_integer_or(const json_t *object, const char *field, int64_t fallback,
-	int64_t *value, struct err *err)
+enum rc json_field_integer_or(
+	const json_t *object, const char *field, int64_t fallback, int64_t *value, struct err *err)
 {
 	if (json_object_get(object, field))
 		return json_field_integer(object, field, value, err);
@@ -210,7 +209,8 @@ static int append(const char *data, size_t size, void *out)
 	return 0;
 }
 
-/* jansson prints a double with a fixed precision; the fewest digits that read back are chosen here. */
+/* jansson prints a double with a fixed precision; the fewest digits that read back are chosen here.
+ */
 static void write_real(double value, struct bytes *out)
 {
 	char text[40];
@@ -242,7 +242,8 @@ static void write_object(json_t *object, struct bytes *out)
 	json_t *value;
 	bool first = true;
 
-	json_object_foreach (object, key, value) {
+	json_object_foreach(object, key, value)
+	{
 		json_t *name = json_string(key);
 
 		bytes_text(out, first ? "{" : ",");

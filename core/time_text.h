@@ -5,7 +5,7 @@
 
 #include "core/bytes.h"
 
-enum { TIME_TEXT_SIZE = 32 };
+enum { TIME_TEXT_SIZE = 56 };
 
 /* "2026-11-01T12:00:00.25+02:00" as milliseconds since 1970, digits beyond them cut off. False, and *ms
  * untouched: no moment of RFC 3339 in the years 1970 to 9999. */

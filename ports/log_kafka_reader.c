@@ -2,8 +2,10 @@
  * TOUCHES: Kafka.
  *
  * Each reader has a helper thread that asks brokers for the ends of its partitions all the time. That tells the
- * lag, and confirms the end of the log to whoever must know that silence is silence. It also wakes librdkafka
- * 2.0.2, which otherwise sleeps up to a second after its queue was full (librdkafka issue 2879). */
+ * lag, and confirms the end of the log to whoever must know that silence is silence. It asks over the asker's
+ * connections: on the reader's own ones an answer waits behind a fetch that waits for data (half a second).
+ * Only while there is a lag it asks there too, because that wakes librdkafka 2.0.2, which otherwise sleeps up
+ * to a second after its queue was full (librdkafka issue 2879). */
 #include "ports/log_kafka.h"
 
 #include "core/memory.h"
@@ -16,22 +18,20 @@
 #include <time.h>
 
 enum {
-	ASK_EVERY_MS = 100,   /* the helper's beat */
-	ASK_ROUND = 5,        /* beats in which every partition has its turn */
-	ASK_MAX = 10,         /* questions in one beat */
-	ASK_WAIT_MS = 1000,   /* for one answer */
-	ASK_AGAIN_MS = 2000,  /* who did not answer is not asked before: others wait meanwhile */
+	ASK_EVERY_MS = 100,
+	ASK_WAIT_MS = 1000,  /* for answers */
+	ASK_AGAIN_MS = 2000, /* who did not answer is asked again, alone, so that others do not wait for it */
+	WAKE_WAIT_MS = 50,   /* the request is what wakes; its answer does not matter */
 };
 
-struct place { /* the helper changes the second half, under the reader's mutex */
+struct place { /* all but the first two under the reader's mutex */
 	char topic[256];
 	int32_t partition;
-	int64_t next; /* offset of the first message not yet taken; -1: not yet known */
-
-	int64_t low, high; /* as last heard */
+	int64_t next;      /* offset of the first message not yet taken; -1: not yet known */
+	int64_t low, high; /* as last heard; low only after a gap */
 	int64_t heard_ms;  /* monotonic, when that was asked; -1: nothing heard */
-	int64_t ask_ms;    /* not to be asked before */
 	rd_kafka_resp_err_t trouble; /* of the last question */
+	int64_t ask_ms;    /* when in trouble: not to be asked before */
 	int64_t gapped_ms; /* since when its offset is known not to be in the log; -1: it is */
 };
 
@@ -50,7 +50,6 @@ struct kafka_reader {
 	pthread_cond_t changed;
 	struct place **places;
 	size_t place_count;
-	size_t turn;
 	bool closing;
 };
 
@@ -66,61 +65,139 @@ static struct place *find_place(
 
 /* ---- the helper */
 
+static void list_place(rd_kafka_topic_partition_list_t *list, const struct place *place)
+{
+	rd_kafka_topic_partition_list_add(list, place->topic, place->partition);
+}
+
+/* Asks for one offset of each partition of the list, which gets the answers. */
+static rd_kafka_resp_err_t ask(
+	rd_kafka_t *client, rd_kafka_topic_partition_list_t *list, int64_t which, int wait_ms)
+{
+	for (int i = 0; i < list->cnt; i++)
+		list->elems[i].offset = which;
+	/* "For time -1" and "-2" are the protocol's words for end and beginning (ListOffsets). */
+	rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client, list, wait_ms);
+
+	for (int i = 0; i < list->cnt && !code; i++)
+		code = list->elems[i].err;
+	return code;
+}
+
+/* RC_OK and the high ends (and the low ones in lows, which may be NULL) of all, or trouble with some. */
+static rd_kafka_resp_err_t ask_ends(struct kafka_log *log, rd_kafka_topic_partition_list_t *highs,
+	rd_kafka_topic_partition_list_t *lows)
+{
+	rd_kafka_resp_err_t code = ask(log->asker, highs, RD_KAFKA_OFFSET_END, ASK_WAIT_MS);
+
+	if (!code && lows)
+		code = ask(log->asker, lows, RD_KAFKA_OFFSET_BEGINNING, ASK_WAIT_MS);
+	if (!code)
+		kafka_is_well(log);
+	else if (code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT)
+		kafka_is_unwell(log, "no answer to a question for the ends of partitions");
+	return code;
+}
+
+static void hear(struct kafka_reader *reader, const rd_kafka_topic_partition_list_t *highs,
+	int64_t asked_ms)
+{
+	for (int i = 0; i < highs->cnt; i++) {
+		struct place *place =
+			find_place(reader, highs->elems[i].topic, highs->elems[i].partition);
+
+		if (!place)
+			continue; /* unassigned meanwhile */
+		place->high = highs->elems[i].offset;
+		place->heard_ms = asked_ms;
+		place->trouble = RD_KAFKA_RESP_ERR_NO_ERROR;
+	}
+}
+
+/* Like all below: with the mutex held, which is given up for the question itself, so that places may be gone
+ * afterwards. The time of the question counts, not of the answer. */
+static rd_kafka_resp_err_t ask_many(
+	struct kafka_reader *reader, rd_kafka_topic_partition_list_t *highs)
+{
+	int64_t asked_ms = clock_monotonic_ms();
+
+	pthread_mutex_unlock(&reader->mutex);
+	rd_kafka_resp_err_t code = ask_ends(reader->log, highs, NULL);
+	pthread_mutex_lock(&reader->mutex);
+	if (!code)
+		hear(reader, highs, asked_ms);
+	return code;
+}
+
+/* One alone, with its low end: because it is in trouble, or behind a gap. */
+static void ask_one(struct kafka_reader *reader, const char *topic, int32_t partition)
+{
+	rd_kafka_topic_partition_list_t *highs = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_list_add(highs, topic, partition);
+	rd_kafka_topic_partition_list_t *lows = rd_kafka_topic_partition_list_copy(highs);
+	int64_t asked_ms = clock_monotonic_ms();
+
+	pthread_mutex_unlock(&reader->mutex);
+	rd_kafka_resp_err_t code = ask_ends(reader->log, highs, lows);
+	pthread_mutex_lock(&reader->mutex);
+
+	struct place *place = find_place(reader, highs->elems[0].topic, partition);
+	if (place && !code) {
+		hear(reader, highs, asked_ms);
+		place->low = lows->elems[0].offset;
+	} else if (place) {
+		place->trouble = code;
+		place->ask_ms = clock_monotonic_ms() + ASK_AGAIN_MS;
+	}
+	rd_kafka_topic_partition_list_destroy(highs);
+	rd_kafka_topic_partition_list_destroy(lows);
+}
+
 static bool wants_gap(const struct place *place)
 {
 	return place->gapped_ms >= 0 && place->heard_ms < place->gapped_ms;
 }
 
-static struct place *next_to_ask(struct kafka_reader *reader)
+static struct place *find_single(struct kafka_reader *reader)
 {
 	int64_t now_ms = clock_monotonic_ms();
 
-	for (size_t i = 0; i < reader->place_count; i++)
-		if (wants_gap(reader->places[i]) && reader->places[i]->ask_ms <= now_ms)
-			return reader->places[i];
 	for (size_t i = 0; i < reader->place_count; i++) {
-		struct place *place = reader->places[reader->turn++ % reader->place_count];
+		struct place *place = reader->places[i];
 
-		if (place->ask_ms <= now_ms)
+		if ((wants_gap(place) || place->trouble) && place->ask_ms <= now_ms)
 			return place;
 	}
 	return NULL;
 }
 
-/* With the mutex held, which is given up meanwhile; the place may be gone afterwards. The time of the question
- * counts, not of the answer. */
-static void ask_one(struct kafka_reader *reader)
+/* All that are not in trouble, in one question; if that fails, each alone, to find out which are. */
+static void ask_all(struct kafka_reader *reader)
 {
-	struct place *place = next_to_ask(reader);
-	char topic[sizeof place->topic];
-	int64_t low, high;
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
 
-	if (!place)
-		return;
-	int32_t partition = place->partition;
-	int64_t asked_ms = clock_monotonic_ms();
-	memcpy(topic, place->topic, sizeof topic);
+	for (size_t i = 0; i < reader->place_count; i++)
+		if (!reader->places[i]->trouble)
+			list_place(list, reader->places[i]);
+	if (list->cnt && ask_many(reader, list) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		for (int i = 0; i < list->cnt && !reader->closing; i++)
+			ask_one(reader, list->elems[i].topic, list->elems[i].partition);
+	rd_kafka_topic_partition_list_destroy(list);
+}
 
-	pthread_mutex_unlock(&reader->mutex);
-	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-		reader->client, topic, partition, &low, &high, ASK_WAIT_MS);
-	if (!code)
-		kafka_is_well(reader->log);
-	else if (code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT)
-		kafka_is_unwell(reader->log, rd_kafka_err2str(code));
-	pthread_mutex_lock(&reader->mutex);
+static void wake(struct kafka_reader *reader)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
 
-	place = find_place(reader, topic, partition);
-	if (!place)
-		return;
-	place->trouble = code;
-	if (code) {
-		place->ask_ms = clock_monotonic_ms() + ASK_AGAIN_MS;
-		return;
+	for (size_t i = 0; i < reader->place_count; i++)
+		if (!reader->places[i]->trouble && reader->places[i]->high > reader->places[i]->next)
+			list_place(list, reader->places[i]);
+	if (list->cnt) {
+		pthread_mutex_unlock(&reader->mutex);
+		ask(reader->client, list, RD_KAFKA_OFFSET_END, WAKE_WAIT_MS);
+		pthread_mutex_lock(&reader->mutex);
 	}
-	place->low = low;
-	place->high = high;
-	place->heard_ms = asked_ms;
+	rd_kafka_topic_partition_list_destroy(list);
 }
 
 static void rest(struct kafka_reader *reader)
@@ -138,10 +215,13 @@ static void *help(void *context)
 
 	pthread_mutex_lock(&reader->mutex);
 	while (!reader->closing) {
-		size_t questions = (reader->place_count + ASK_ROUND - 1) / ASK_ROUND;
+		struct place *single = find_single(reader);
 
-		for (size_t i = 0; i < questions && i < ASK_MAX && !reader->closing; i++)
-			ask_one(reader);
+		if (single)
+			ask_one(reader, single->topic, single->partition);
+		ask_all(reader);
+		wake(reader);
+		rd_kafka_poll(reader->log->asker, 0); /* its errors */
 		if (!reader->closing)
 			rest(reader);
 	}
@@ -246,13 +326,11 @@ static void let_go(struct kafka_reader *reader)
 static void note_gap(struct kafka_reader *reader, struct place *place, int64_t offset)
 {
 	kafka_unassign(reader->client, place->topic, place->partition);
-	pthread_mutex_lock(&reader->mutex);
 	if (place->next < 0)
 		place->next = offset;
 	place->gapped_ms = clock_monotonic_ms();
 	place->ask_ms = 0;
 	pthread_cond_signal(&reader->changed);
-	pthread_mutex_unlock(&reader->mutex);
 }
 
 /* RC_OK: nothing to complain about. */
@@ -304,16 +382,14 @@ static void pull(struct kafka_reader *reader, int wait_ms, size_t max)
 	}
 }
 
-static enum rc pull_and_sort(
-	struct kafka_reader *reader, int wait_ms, size_t max, struct err *err)
+/* With the mutex held. */
+static enum rc sort_all(struct kafka_reader *reader, struct err *err)
 {
 	rd_kafka_topic_t *topic = NULL; /* messages come in runs of one partition */
 	int32_t partition = -1;
 	struct place *place = NULL;
 	enum rc rc = RC_OK;
 
-	let_go(reader);
-	pull(reader, wait_ms, max);
 	for (size_t i = 0; i < reader->held_count; i++) {
 		const rd_kafka_message_t *message = reader->held[i];
 
@@ -332,6 +408,17 @@ static enum rc pull_and_sort(
 		}
 	}
 	return rc;
+}
+
+static enum rc pull_and_sort(
+	struct kafka_reader *reader, int wait_ms, size_t max, struct err *err)
+{
+	let_go(reader);
+	pull(reader, wait_ms, max);
+	pthread_mutex_lock(&reader->mutex);
+	enum rc rc = sort_all(reader, err);
+	pthread_mutex_unlock(&reader->mutex);
+	return reader->message_count ? RC_OK : rc; /* what is wrong with others comes again */
 }
 
 /* RC_NONE: no gap, or its ends are not yet known (*waits then). */

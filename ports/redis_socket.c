@@ -282,7 +282,10 @@ static enum rc tls_agree(
 			return RC_OK;
 		if (SSL_get_error(socket->tls, result) == SSL_ERROR_SSL)
 			return tls_refused(socket, settings->host, err);
-		TRY(tls_go_on(socket, result, deadline_ms, err));
+		enum rc rc = tls_go_on(socket, result, deadline_ms, err);
+
+		if (rc != RC_OK)
+			return err_prefix(err, rc, "TLS was not agreed on (is this its TLS port?): ");
 	}
 }
 

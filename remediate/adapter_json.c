@@ -103,7 +103,8 @@ static const json_t *at_pointer(const json_t *value, const char *pointer)
 		char token[128];
 		size_t length = 0;
 
-		for (pointer++; *pointer && *pointer != '/' && length < sizeof token - 1; pointer++) {
+		for (pointer++; *pointer && *pointer != '/' && length < sizeof token - 1;
+			pointer++) {
 			char c = *pointer;
 
 			if (c == '~' && (pointer[1] == '0' || pointer[1] == '1'))
@@ -125,8 +126,8 @@ static void canonical(const json_t *value, struct bytes *out)
 		strict_json_write(json_deep_copy(value), out);
 }
 
-bool adapter_converged(
-	const struct config_target *target, const struct http_outcome *outcome, char *sentence, size_t size)
+bool adapter_converged(const struct config_target *target, const struct http_outcome *outcome,
+	char *sentence, size_t size)
 {
 	CLEANUP(bytes_done) struct bytes found = {0};
 	struct json_position position;

@@ -12,7 +12,8 @@ const char *remedy_operation(const struct remedy *remedy)
 	return remedy->policy->ladder[rung - 1];
 }
 
-const struct config_operation *target_operation(const struct config_target *target, const char *name)
+const struct config_operation *target_operation(
+	const struct config_target *target, const char *name)
 {
 	for (size_t i = 0; i < target->operation_count; i++)
 		if (strcmp(target->operations[i].name, name) == 0)

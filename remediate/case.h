@@ -8,7 +8,7 @@
 #include "core/config.h"
 
 enum case_state {
-	CASE_OPEN,      /* nothing decided yet: the alert is not fit to act on, or the target is busy */
+	CASE_OPEN, /* nothing decided yet: the alert is not fit to act on, or the target is busy */
 	CASE_PROPOSED,  /* waits for a person */
 	CASE_INTENDED,  /* INTENT emitted, not yet read back */
 	CASE_CALLING,   /* our INTENT was the first: the call may be made, perhaps was */
@@ -25,15 +25,16 @@ struct remedy { /* a case; the word itself belongs to the language */
 	int64_t since;        /* when this state began, ms wall */
 	int64_t next_try_at;  /* CALLING, VERIFYING: the next call or probe */
 	int64_t tries;
-	bool maybe_called;    /* CALLING: a call was started, and its end is not known */
-	bool converged;       /* VERIFYING: the target's status has said so */
-	int64_t good_since;   /* VERIFYING: converged and the signal ok since; 0 = not */
+	bool maybe_called;  /* CALLING: a call was started, and its end is not known */
+	bool converged;     /* VERIFYING: the target's status has said so */
+	int64_t good_since; /* VERIFYING: converged and the signal ok since; 0 = not */
 	bool dirty;
 };
 
 /* The operation of the rung that the case stands on; "page" beyond the ladder's end. */
 const char *remedy_operation(const struct remedy *remedy);
-const struct config_operation *target_operation(const struct config_target *target, const char *name);
+const struct config_operation *target_operation(
+	const struct config_target *target, const char *name);
 
 void remedy_to_record(const struct remedy *remedy, struct bytes *out);
 enum rc remedy_from_record(struct view data, struct remedy *remedy, struct err *err) MUST_CHECK;

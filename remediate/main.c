@@ -80,8 +80,8 @@ static enum rc find_topics(struct room *room, struct err *err)
 	for (int i = 0; i < TOPICS; i++) {
 		if (room->partitions[i])
 			continue;
-		enum rc rc = log_partitions(
-			room->log, room->names[i], 1000, &room->partitions[i], err);
+		enum rc rc =
+			log_partitions(room->log, room->names[i], 1000, &room->partitions[i], err);
 
 		if (rc == RC_NONE)
 			return err_set(err, RC_RETRY, "topic %s is not there: run modelwatch init",
@@ -114,8 +114,8 @@ static enum rc load(struct room *room, struct err *err)
 {
 	TRY(find_topics(room, err));
 	room->remediate = remediate_new(&room->service.config);
-	enum rc rc = store_load(room->store, &room->fold, &room->head, remediate_restore,
-		room->remediate, err);
+	enum rc rc = store_load(
+		room->store, &room->fold, &room->head, remediate_restore, room->remediate, err);
 
 	if (rc == RC_OK) {
 		remediate_restored(room->remediate);
@@ -126,7 +126,8 @@ static enum rc load(struct room *room, struct err *err)
 	return rc;
 }
 
-/* Stores what the step changed; after a failure memory is dropped, since it may have happened or not. */
+/* Stores what the step changed; after a failure memory is dropped, since it may have happened or
+ * not. */
 static enum rc advance(struct room *room, struct err *err)
 {
 	remediate_change(room->remediate, &room->change);
@@ -159,7 +160,8 @@ static enum rc take(struct room *room, struct err *err)
 	}
 	TRY(rc);
 	for (size_t i = 0; i < count; i++)
-		if (remediate_take(room->remediate, &messages[i], clock_wall_ms(), err) == RC_REJECT)
+		if (remediate_take(room->remediate, &messages[i], clock_wall_ms(), err) ==
+			RC_REJECT)
 			journal(JOURNAL_WARNING, "record_refused", "topic", messages[i].topic,
 				"reason", err->text, "action", "ignore", NULL);
 	return RC_OK;
@@ -240,17 +242,17 @@ static void take_outcome(struct room *room, const struct http_outcome *outcome)
 	char sentence[400];
 
 	if (flight->kind == TASK_PROBE) {
-		bool converged = adapter_converged(
-			flight->target, outcome, sentence, sizeof sentence);
+		bool converged =
+			adapter_converged(flight->target, outcome, sentence, sizeof sentence);
 
 		remediate_probed(room->remediate, flight->action_id, converged, sentence, now);
 	} else {
-		enum call_result result =
-			adapter_judge(&task, outcome, sentence, sizeof sentence);
+		enum call_result result = adapter_judge(&task, outcome, sentence, sizeof sentence);
 
 		remediate_called(room->remediate, flight->action_id, result,
 			outcome->retry_after_ms, sentence, now);
-		journal(JOURNAL_INFO, "called", "action", flight->action_id, "result", sentence, NULL);
+		journal(JOURNAL_INFO, "called", "action", flight->action_id, "result", sentence,
+			NULL);
 	}
 	flight->action_id[0] = '\0';
 }
@@ -296,8 +298,9 @@ static void measure(struct room *room)
 	for (int i = 0; i <= ACTION_SKIPPED; i++) {
 		const char *const labels[] = {"state", action_state_names[i], NULL};
 
-		metric_set(metrics_get(metrics, METRIC_COUNTER, "modelwatch_remediate_actions_total",
-				   "Action records told, by state", labels),
+		metric_set(
+			metrics_get(metrics, METRIC_COUNTER, "modelwatch_remediate_actions_total",
+				"Action records told, by state", labels),
 			(double)counts.actions[i]);
 	}
 	service_status(&room->service, true, "%zu cases open, %zu calls running", counts.cases_open,
@@ -325,7 +328,8 @@ int main(int argc, char **argv)
 			measure(room);
 		} else if (rc != RC_FATAL) {
 			service_status(&room->service, false, "waiting: %s", err.text);
-			journal(JOURNAL_WARNING, "unwell", "reason", err.text, "action", "retry", NULL);
+			journal(JOURNAL_WARNING, "unwell", "reason", err.text, "action", "retry",
+				NULL);
 			service_back_off(&room->service, &room->backoff);
 		}
 	}

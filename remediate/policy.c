@@ -47,14 +47,17 @@ bool policy_allows(const struct config_policy *policy, const struct target_use *
 	int64_t last = use->count ? use->at[use->count - 1] : 0;
 
 	if (use->count && now - last < policy->cooldown_ms)
-		snprintf(why, size, "cooldown: the last action on %s was %lld s ago, expected %lld s",
+		snprintf(why, size,
+			"cooldown: the last action on %s was %lld s ago, expected %lld s",
 			use->name, (long long)((now - last) / 1000),
 			(long long)(policy->cooldown_ms / 1000));
 	else if (uses_since(use, now - HOUR_MS) >= policy->budget_hour)
-		snprintf(why, size, "budget: %lld actions on %s in the last hour are all there may be",
+		snprintf(why, size,
+			"budget: %lld actions on %s in the last hour are all there may be",
 			(long long)policy->budget_hour, use->name);
 	else if (uses_since(use, now - DAY_MS) >= policy->budget_day)
-		snprintf(why, size, "budget: %lld actions on %s in the last day are all there may be",
+		snprintf(why, size,
+			"budget: %lld actions on %s in the last day are all there may be",
 			(long long)policy->budget_day, use->name);
 	else
 		return true;

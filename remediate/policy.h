@@ -1,5 +1,5 @@
-/* remediate/policy.h: what a policy allows: which one answers an alert, cooldowns and budgets of targets.
- * THINKS. */
+/* remediate/policy.h: what a policy allows: which one answers an alert, cooldowns and budgets of
+ * targets. THINKS. */
 #ifndef REMEDIATE_POLICY_H
 #define REMEDIATE_POLICY_H
 

@@ -1,11 +1,14 @@
-/* remediate/step.h: the fold of the remediate service: alerts, commands, its own actions and time in; actions out.
- * THINKS: it decides. What it decided is carried out by remediate/adapter.h, and only after the decision is stored:
+/* remediate/step.h: the fold of the remediate service: alerts, commands, its own actions and time
+ * in; actions out. THINKS: it decides. What it decided is carried out by remediate/adapter.h, and
+ * only after the decision is stored:
  *
- *   INTENT is emitted -> read back from the log: the first INTENT of an id may act -> CALLING is stored -> the call
- *   -> DONE, REFUSED or UNKNOWN -> verify -> VERIFIED, or FAILED and the next rung, at last a person.
+ *   INTENT is emitted -> read back from the log: the first INTENT of an id may act -> CALLING is
+ * stored -> the call
+ *   -> DONE, REFUSED or UNKNOWN -> verify -> VERIFIED, or FAILED and the next rung, at last a
+ * person.
  *
- * A call whose outcome is unknown is repeated under the same Idempotency-Key where the target honours one, and handed
- * to a person where it does not. */
+ * A call whose outcome is unknown is repeated under the same Idempotency-Key where the target
+ * honours one, and handed to a person where it does not. */
 #ifndef REMEDIATE_STEP_H
 #define REMEDIATE_STEP_H
 
@@ -20,19 +23,18 @@ struct remediate *remediate_new(const struct config *config);
 void remediate_free(struct remediate *remediate);
 
 /* Records of table "state" (a store_record), then remediate_restored() once. */
-enum rc remediate_restore(void *remediate, struct view field, struct view data, struct err *err)
-	MUST_CHECK;
+enum rc remediate_restore(
+	void *remediate, struct view field, struct view data, struct err *err) MUST_CHECK;
 void remediate_restored(struct remediate *remediate);
 
-/* Takes one message of the alerts, commands or actions topic in: knows more, decides nothing. RC_NONE: was taken in
- * before. RC_REJECT: not a record that we know; passed over. */
-enum rc remediate_take(
-	struct remediate *remediate, const struct log_message *message, int64_t now, struct err *err)
-	MUST_CHECK;
+/* Takes one message of the alerts, commands or actions topic in: knows more, decides nothing.
+ * RC_NONE: was taken in before. RC_REJECT: not a record that we know; passed over. */
+enum rc remediate_take(struct remediate *remediate, const struct log_message *message, int64_t now,
+	struct err *err) MUST_CHECK;
 int64_t remediate_position(struct remediate *remediate, const char *topic, int32_t partition);
 
-/* Decides. Only to be called when all topics have been read to their ends, so that nobody acts on old news. chance: 16
- * random bytes for the tokens of INTENTs. */
+/* Decides. Only to be called when all topics have been read to their ends, so that nobody acts on
+ * old news. chance: 16 random bytes for the tokens of INTENTs. */
 void remediate_time(struct remediate *remediate, int64_t now, const unsigned char chance[16]);
 
 /* What is to be carried out now; each is handed out again until its outcome is told. */
@@ -44,7 +46,8 @@ struct task {
 };
 size_t remediate_tasks(struct remediate *remediate, int64_t now, struct task *tasks, size_t max);
 
-/* Before a call is started this is stored by a step of its own (a change follows), so that a restart knows. */
+/* Before a call is started this is stored by a step of its own (a change follows), so that a
+ * restart knows. */
 void remediate_calling(struct remediate *remediate, const char *action_id, int64_t now);
 
 enum call_result { CALL_ACCEPTED, CALL_REFUSED, CALL_NOT_SENT, CALL_UNKNOWN, CALL_TRY_LATER };

@@ -1,9 +1,10 @@
 /* The betting banks: published vectors, what every row must fulfil, and its borders. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include <math.h>
 
@@ -316,6 +317,20 @@ static void a_reference_of_one_value_has_rows_too(void **state)
 	near(place[0], -place[2], 1e-9);
 }
 
+static void no_bin_is_worth_more_than_six_nats(void **state)
+{
+	const uint64_t reference[] = {0, 77, 0};
+	double place[3], row[3];
+	struct bank bank;
+
+	(void)state;
+	assert_true(bank_init(&bank, BANK_ORDERED, reference, 3, place));
+	bank_row(&bank, 22, row); /* scale +0.8 at z = 4.75 would be 11.9 nats */
+	near(row[0] - row[1], 6 + 0.8 / sqrt(2) + 0.32, 1e-12);
+	bank_row(&bank, 23, row);
+	near(row[2] - row[1], -6 - 0.8 / sqrt(2) + 0.32, 1e-12);
+}
+
 static void no_reference_is_no_bank(void **state)
 {
 	const uint64_t empty[3] = {0}, three[] = {1, 2, 3};
@@ -345,6 +360,7 @@ int main(void)
 		cmocka_unit_test(members_tell_what_moved),
 		cmocka_unit_test(an_arm_without_traffic_is_no_bet),
 		cmocka_unit_test(a_reference_of_one_value_has_rows_too),
+		cmocka_unit_test(no_bin_is_worth_more_than_six_nats),
 		cmocka_unit_test(no_reference_is_no_bank),
 	};
 

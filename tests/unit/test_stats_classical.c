@@ -1,9 +1,10 @@
 /* Fixed-sample tests against the vectors V1 to V3 of statistics.md 1. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include <math.h>
 

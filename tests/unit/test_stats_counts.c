@@ -1,9 +1,10 @@
 /* Counts against history: the ratios are likelihood ratios, the state learns and holds. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include <math.h>
 

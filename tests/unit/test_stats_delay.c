@@ -3,11 +3,12 @@
  *
  * One long quiet path stands in for hundreds of quiet hours: it is cut off at many places after its
  * first hour, and every cut goes on with fresh data after the change. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include <math.h>
 #include <stdlib.h>

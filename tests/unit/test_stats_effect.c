@@ -1,9 +1,10 @@
 /* Effects: the value is the plain estimate, the interval holds it and is finite when it can be. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include <math.h>
 

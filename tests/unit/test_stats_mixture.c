@@ -1,9 +1,10 @@
 /* Confidence-sequence mixtures against the published values of statistics.md 2.1. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include <math.h>
 

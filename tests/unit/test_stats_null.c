@@ -1,9 +1,10 @@
 /* Under the null nothing wins: Monte Carlo with a fixed seed, margins of 4.5 standard errors. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include <math.h>
 

@@ -1,9 +1,10 @@
 /* Shiryaev-Roberts in logarithms: against the plain recursion, and at the ends of the doubles. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include <math.h>
 

@@ -1,8 +1,8 @@
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "core/strict_json.h"
 
@@ -37,8 +37,8 @@ static void a_text_that_is_not_strict_json_is_refused_with_its_fault(void **stat
 		size_t size = row->size ? row->size : strlen(row->text);
 		struct json_position position;
 		struct err err = {0};
-		json_t *value = strict_json_parse(
-			(struct view){row->text, size}, 8, &position, &err);
+		json_t *value =
+			strict_json_parse((struct view){row->text, size}, 8, &position, &err);
 
 		assert_null(value);
 		if (position.fault != row->fault)
@@ -53,8 +53,8 @@ static void brackets_inside_a_string_are_not_depth(void **state)
 	struct json_position position;
 	struct err err;
 	(void)state;
-	json_t *value = strict_json_parse(
-		view_of("[\"[[[[[[[[[[[[\\\"[[[[\"]"), 2, &position, &err);
+	json_t *value =
+		strict_json_parse(view_of("[\"[[[[[[[[[[[[\\\"[[[[\"]"), 2, &position, &err);
 
 	assert_non_null(value);
 	json_decref(value);
@@ -75,8 +75,9 @@ static void what_is_written_reads_back_exactly_and_in_the_order_of_setting(void 
 	json_set_number(object, "none", 0.0 / 0.0);
 	json_object_set_new(object, "empty", json_array());
 	strict_json_write(object, &out);
-	assert_string_equal(out.data, "{\"z\":0.1,\"y\":1e+21,\"whole\":2.0,\"third\":0.3333333333333333,"
-				      "\"i\":-5,\"t\":\"a\\\"\\n\xc3\xa9\",\"none\":null,\"empty\":[]}");
+	assert_string_equal(out.data,
+		"{\"z\":0.1,\"y\":1e+21,\"whole\":2.0,\"third\":0.3333333333333333,"
+		"\"i\":-5,\"t\":\"a\\\"\\n\xc3\xa9\",\"none\":null,\"empty\":[]}");
 	bytes_done(&out);
 }
 
@@ -88,8 +89,7 @@ static void a_field_of_the_wrong_type_is_named_with_what_was_expected(void **sta
 	int64_t number;
 	char small[3];
 	(void)state;
-	json_t *value = strict_json_parse(
-		view_of("{\"a\":1,\"b\":\"long\"}"), 4, &position, &err);
+	json_t *value = strict_json_parse(view_of("{\"a\":1,\"b\":\"long\"}"), 4, &position, &err);
 
 	assert_int_equal(json_field_text(value, "a", &text, &err), RC_REJECT);
 	assert_string_equal(err.text, "a: found an integer, expected a text");

@@ -1,0 +1,115 @@
+#include "remediate/fold.h"
+
+#include <stdlib.h>
+
+enum {
+	CALLS_MAX = 6,
+	CALL_WAIT_MS = 1000,
+	CALL_WAIT_MAX_MS = 30000,
+	PROBE_WAIT_MS = 1000,
+};
+
+size_t remediate_tasks(struct remediate *remediate, int64_t now, struct task *tasks, size_t max)
+{
+	struct map_entry **cases = map_sorted(&remediate->cases);
+	size_t count = 0;
+
+	for (size_t i = 0; i < remediate->cases.count && count < max; i++) {
+		struct remedy *remedy = cases[i]->value;
+		const struct config_target *target =
+			target_named(remediate->config, remedy->action.target);
+		bool call = remedy->state == CASE_CALLING;
+		bool probe = remedy->state == CASE_VERIFYING && !remedy->converged;
+
+		if ((!call && !probe) || remedy->next_try_at > now || !target)
+			continue;
+		tasks[count++] = (struct task){
+			.kind = call ? TASK_CALL : TASK_PROBE, .remedy = remedy, .target = target};
+	}
+	free(cases);
+	return count;
+}
+
+void remediate_calling(struct remediate *remediate, const char *action_id, int64_t now)
+{
+	struct remedy *remedy = remediate_case_of(remediate, action_id);
+
+	if (!remedy || remedy->state != CASE_CALLING)
+		return;
+	if (remedy->maybe_called && !remediate_honours_key(remediate, remedy)) {
+		remediate_tell(remediate, remedy, ACTION_UNKNOWN,
+			"a call was started before a restart and the target has no idempotency key",
+			now);
+		remediate_end(remediate, remedy, ACTION_ESCALATED, "", now);
+		return;
+	}
+	remedy->maybe_called = true;
+	remedy->tries++;
+	remedy->dirty = true;
+}
+
+static void call_again(struct remedy *remedy, int64_t retry_after_ms, int64_t now)
+{
+	int64_t wait = CALL_WAIT_MS;
+
+	for (int64_t i = 1; i < remedy->tries && wait < CALL_WAIT_MAX_MS; i++)
+		wait *= 2;
+	if (retry_after_ms > wait)
+		wait = retry_after_ms;
+	remedy->next_try_at = now + wait;
+	remedy->dirty = true;
+}
+
+static void give_up_call(struct remediate *remediate, struct remedy *remedy,
+	enum action_state state, const char *sentence, int64_t now)
+{
+	remediate_tell(remediate, remedy, state, sentence, now);
+	if (state == ACTION_UNKNOWN)
+		remediate_end(remediate, remedy, ACTION_ESCALATED, sentence, now);
+	else
+		remedy_next_rung(remedy, now);
+}
+
+void remediate_called(struct remediate *remediate, const char *action_id, enum call_result result,
+	int64_t retry_after_ms, const char *sentence, int64_t now)
+{
+	struct remedy *remedy = remediate_case_of(remediate, action_id);
+
+	if (!remedy || remedy->state != CASE_CALLING)
+		return;
+	bool may_repeat = remedy->tries < CALLS_MAX &&
+			  (result == CALL_NOT_SENT || remediate_honours_key(remediate, remedy));
+
+	if (result == CALL_NOT_SENT)
+		remedy->maybe_called = false;
+	if (result == CALL_ACCEPTED) {
+		const struct config_target *target =
+			target_named(remediate->config, remedy->action.target);
+
+		remediate_tell(remediate, remedy, ACTION_DONE, sentence, now);
+		remedy_enter(remedy, CASE_VERIFYING, now);
+		remedy->converged = !target || !target->status.url[0];
+	} else if (result == CALL_REFUSED) {
+		give_up_call(remediate, remedy, ACTION_REFUSED, sentence, now);
+	} else if (may_repeat) {
+		call_again(remedy, retry_after_ms, now);
+	} else {
+		give_up_call(remediate, remedy,
+			result == CALL_NOT_SENT ? ACTION_REFUSED : ACTION_UNKNOWN, sentence, now);
+	}
+}
+
+void remediate_probed(struct remediate *remediate, const char *action_id, bool converged,
+	const char *sentence, int64_t now)
+{
+	struct remedy *remedy = remediate_case_of(remediate, action_id);
+
+	(void)sentence;
+	if (!remedy || remedy->state != CASE_VERIFYING)
+		return;
+	remedy->next_try_at = now + PROBE_WAIT_MS;
+	if (converged != remedy->converged) {
+		remedy->converged = converged;
+		remedy->dirty = true;
+	}
+}
