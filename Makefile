@@ -24,11 +24,12 @@ LIBS := -lrdkafka -lhiredis -ljansson -lcurl -lssl -lcrypto -lgsl -lgslcblas -ls
 
 SERVICES := ingest detectors alerts remediate console
 PROGRAMS := $(SERVICES:%=$(BUILD)/modelwatch-%) $(BUILD)/modelwatch $(BUILD)/demo-fleet \
-	$(BUILD)/demo-deploy $(BUILD)/bench-drop
+	$(BUILD)/demo-deploy $(BUILD)/demo-story $(BUILD)/bench-drop
 
 # Everything but main() is one archive: the linker takes what a program uses.
 SOURCES := $(filter-out %/main.c,$(wildcard core/*.c core/stats/*.c ports/*.c ingest/*.c detectors/*.c \
-	alerts/*.c remediate/*.c console/*.c ctl/*.c))
+	alerts/*.c remediate/*.c console/*.c ctl/*.c \
+	demo/*_json.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/ports/advance.o
 ARCHIVE := $(BUILD)/libmodelwatch.a
 

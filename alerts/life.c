@@ -252,13 +252,14 @@ static bool ignore(struct occasion *occasion)
 
 typedef bool (*reaction)(struct occasion *occasion);
 
+/* clang-format off */
 static const reaction table[][LIFE_NOTHING + 1] = {
-	/*                 ALARM          STRONGER       CLOSES_SOME CLOSES_LAST SUCCESSOR_OK
-	   NOTHING */
-	[LIFE_NONE] = {open_incident, open_incident, ignore, ignore, ignore, ignore},
-	[LIFE_FIRING] = {join, strengthen, leave, resolve, ignore, ignore},
-	[LIFE_RESOLVED] = {open_incident, open_incident, ignore, ignore, confirm, ignore},
+	/*                 ALARM          STRONGER       CLOSES_SOME CLOSES_LAST SUCCESSOR_OK NOTHING */
+	[LIFE_NONE] =     {open_incident, open_incident, ignore,     ignore,     ignore,      ignore},
+	[LIFE_FIRING] =   {join,          strengthen,    leave,      resolve,    ignore,      ignore},
+	[LIFE_RESOLVED] = {open_incident, open_incident, ignore,     ignore,     confirm,     ignore},
 };
+/* clang-format on */
 
 static enum life_event event_of(const struct incident *incident, const struct finding *finding,
 	const struct open_alarm *open)

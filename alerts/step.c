@@ -247,6 +247,11 @@ int64_t alerts_position(struct alerts *alerts, const char *topic, int32_t partit
 	return cursors_of(&alerts->cursors, topic, partition)->next;
 }
 
+struct cursor *alerts_cursor(struct alerts *alerts, const char *topic, int32_t partition)
+{
+	return cursors_of(&alerts->cursors, topic, partition);
+}
+
 struct alerts_counts alerts_counts(const struct alerts *alerts)
 {
 	struct alerts_counts counts = alerts->counts;

@@ -451,7 +451,8 @@ static void finish_redis(
 	const struct node *ca = node_get(mapping, "ca"), *prefix = node_get(mapping, "prefix");
 
 	(void)path;
-	if (user && url && url->kind == NODE_SCALAR && strchr(url->text, '@'))
+	if (user && url && url->kind == NODE_SCALAR && redis->transport != REDIS_UNIX &&
+		strchr(url->text, '@'))
 		mistake(reading, user, "user: found a user here and in url, expected one of them");
 	if (ca && redis->transport != REDIS_TLS)
 		mistake(reading, ca, "ca: found a file of certificates, expected none without rediss://");

@@ -63,12 +63,33 @@ struct section {
 		void *item);
 };
 
+/* The keys of a struct config_http that is a member of an item. */
+#define HTTP_KEYS(item, member)                                                                    \
+	{.name = "url",                                                                            \
+		.type = &type_url,                                                                 \
+		.offset = offsetof(item, member.url),                                              \
+		.required = true,                                                                  \
+		.help = "Where it is called."},                                                    \
+		{.name = "bearer_token_file",                                                      \
+			.type = &type_secret,                                                      \
+			.offset = offsetof(item, member.bearer),                                   \
+			.help = "A file that holds the token of `Authorization: Bearer`."},        \
+		{.name = "ca",                                                                     \
+			.type = &type_certificate,                                                 \
+			.offset = offsetof(item, member.ca),                                       \
+			.help = "A file of certificates to believe, instead of the system's."},    \
+	{                                                                                          \
+		.name = "timeout", .type = &type_duration,                                         \
+		.offset = offsetof(item, member.timeout_ms), .low = 100, .high = 600000,           \
+		.fallback = "15s", .help = "Of the whole call."                                    \
+	}
+
 #define KEYS(table) .keys = (table), .key_count = sizeof(table) / sizeof *(table)
 
 /* The whole configuration, and how its parts are entered. */
 extern const struct section section_config, section_kafka, section_receiver, section_route,
 	section_target, section_policy, section_model, section_redis, section_formats;
-extern const struct type type_redis, type_budget, type_tick;
+extern const struct type type_redis;
 
 void section_fill(const struct section *section, void *item); /* all defaults */
 void section_read(struct reading *reading, const struct section *section, const struct node *node,
@@ -131,6 +152,13 @@ bool parse_host_port(const char *text, int port_default, char **host, int *port)
 bool parse_duration(const char *text, int64_t *duration_ms);
 void format_duration(int64_t duration_ms, struct bytes *out);
 bool parse_number(const char *text, const char **end, double *number); /* digits[.digits], >= 0 */
+
+/* Whether an alert has this name; else it has added a mistake. */
+bool is_alertname(struct reading *reading, const struct node *at, const char *name);
+
+/* Defaults that depend on other values: the entry that matches every model, receivers of routes. */
+void complete_models(struct config *config);
+void complete_route(struct config *config);
 
 bool is_nothing(const struct node *node); /* a key without a value, ~ or null */
 

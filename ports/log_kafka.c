@@ -14,6 +14,7 @@
 static const struct kafka_setting defaults[] = {
 	{"reconnect.backoff.max.ms", "500"}, /* its own 10 s makes 10 s of every outage */
 	{"socket.timeout.ms", "10000"},
+	{"fetch.wait.max.ms", "100"}, /* so long a newly assigned partition may wait for others' fetch */
 	{"queued.max.messages.kbytes", "65536"}, /* of a reader's memory */
 	{"queue.buffering.max.kbytes", "65536"}, /* of a writer's memory */
 	{"message.max.bytes", "16777216"}, /* the topic's own limit is what decides */
@@ -35,6 +36,8 @@ static const struct kafka_setting demands[] = {
 	{"acks", "all"},
 	{"partitioner", "murmur2_random"},
 };
+
+enum { REFUSED_MS = 300 }; /* so long, and it is one */
 
 /* ---- settings */
 
@@ -117,10 +120,12 @@ static void hear(struct kafka_log *log, bool unwell, enum refusal refusal, const
 		log->unwell = true;
 		log->unwell_since_ms = clock_monotonic_ms();
 	}
-	if (refusal)
+	if (refusal && !log->refusal)
+		log->refused_since_ms = clock_monotonic_ms();
+	if (reason) {
 		log->refusal = refusal;
-	if (reason)
 		snprintf(log->reason, sizeof log->reason, "%s", reason);
+	}
 	pthread_mutex_unlock(&log->mutex);
 }
 
@@ -129,21 +134,24 @@ void kafka_is_unwell(struct kafka_log *log, const char *reason)
 	hear(log, true, REFUSED_NOT, reason);
 }
 
-static enum rc state(struct kafka_log *log, struct err *err)
+/* A broker that dies in the middle of a handshake looks like a refusal too, but not for long. */
+static enum rc state(const struct kafka_log *log, struct err *err)
 {
-	long long since_s = (clock_monotonic_ms() - log->unwell_since_ms) / 1000;
+	int64_t now_ms = clock_monotonic_ms();
+	bool refused = log->refusal && now_ms >= log->refused_since_ms + REFUSED_MS;
 
 	if (!log->unwell)
 		return RC_OK;
-	if (log->refusal == REFUSED_LOGIN)
+	if (refused && log->refusal == REFUSED_LOGIN)
 		return err_set(err, RC_FATAL,
 			"kafka refuses our login (look at sasl.username, sasl.password, sasl.mechanism): %s",
 			log->reason);
-	if (log->refusal == REFUSED_TLS)
+	if (refused)
 		return err_set(err, RC_FATAL,
 			"kafka and we do not agree on TLS (look at security.protocol, ssl.ca.location): %s",
 			log->reason);
-	return err_set(err, RC_RETRY, "kafka does not answer since %lld s: %s", since_s,
+	return err_set(err, RC_RETRY, "kafka does not answer since %lld s: %s",
+		(long long)(now_ms - log->unwell_since_ms) / 1000,
 		log->reason[0] ? log->reason : "no reason known");
 }
 
@@ -348,8 +356,6 @@ static enum rc open_asker(struct kafka_log *log, struct err *err)
 	rd_kafka_conf_t *settings = rd_kafka_conf_dup(log->settings);
 	enum rc rc = set(settings, "queued.min.messages", "1", err);
 
-	if (rc == RC_OK)
-		rc = set(settings, "fetch.wait.max.ms", "100", err);
 	if (rc != RC_OK) {
 		rd_kafka_conf_destroy(settings);
 		return rc;

@@ -24,7 +24,8 @@ struct kafka_log {
 	pthread_mutex_t mutex; /* of the rest, which threads of librdkafka and helpers change too */
 	bool unwell;
 	int64_t unwell_since_ms; /* monotonic */
-	enum refusal refusal;
+	enum refusal refusal; /* the last that was heard is one */
+	int64_t refused_since_ms;
 	char reason[300]; /* the last one heard; "" none */
 };
 

@@ -54,8 +54,9 @@ static enum rc ask_partitions(struct kafka_log *log, rd_kafka_topic_t *handle, c
 		if (kafka_state(log, err) == RC_FATAL)
 			return RC_FATAL;
 	}
-	if (kafka_state(log, err) != RC_OK)
-		return RC_RETRY;
+	enum rc rc = kafka_state(log, err);
+	if (rc != RC_OK)
+		return rc;
 	pthread_mutex_lock(&log->mutex);
 	err_set(err, RC_RETRY, "topic %s: no answer from kafka within %d ms: %s", topic, wait_ms,
 		log->reason[0] ? log->reason : rd_kafka_err2str(code));

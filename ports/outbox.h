@@ -15,7 +15,10 @@ void outbox_close(struct outbox *outbox);
 
 /* Moves what is there: gives new entries to the writer, drops acknowledged ones. Never waits. Cheap when
  * idle: wake tells that a step just had outputs; without it the outbox is looked at once a second. After a
- * reload of the fold the head may have another epoch: the outbox starts over. */
+ * reload of the fold the head may have another epoch: the outbox starts over.
+ * RC_RETRY: the store, or a topic, takes nothing now; other topics go on. RC_REJECT: an output is larger than
+ * its topic takes; it is dropped, because it would hold up everything behind it for ever: to be counted and
+ * logged as lost. RC_FATAL: the writer can not go on. */
 enum rc outbox_turn(struct outbox *outbox, const struct head *head, bool wake, struct err *err) MUST_CHECK;
 
 /* Whether nothing is known to wait. */

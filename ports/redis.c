@@ -81,8 +81,8 @@ static enum rc broken(struct redis *redis, enum rc rc, struct err *err)
 	return redis_drop(redis, rc, err);
 }
 
-/* What an answer that is an error means, by how it begins. What is not listed is RC_FATAL: no step is
- * tried again blindly. advice may be NULL. */
+/* What an answer that is an error means, by how it begins. What is not listed is RC_FATAL: no step
+ * is tried again blindly. advice may be NULL. */
 static const struct trouble {
 	const char *start;
 	enum rc rc;
@@ -145,7 +145,8 @@ static enum rc encode(const struct redis *redis, const struct view arguments[], 
 		sizes[i] = arguments[i].size;
 		total += sizes[i];
 	}
-	/* Each argument costs a few bytes more; the sum must stay in an int, which hiredis counts in. */
+	/* Each argument costs a few bytes more; the sum must stay in an int, which hiredis counts
+	 * in. */
 	bool fits = total <= COMMAND_BYTES_MAX && count <= COMMAND_BYTES_MAX / 16;
 
 	if (fits)
@@ -201,8 +202,8 @@ static enum rc read_any(struct redis *redis, redisReply **reply, struct err *err
 			*reply = got;
 			return RC_OK;
 		}
-		enum rc rc = redis_socket_read(
-			redis->socket, data, sizeof data, &size, COMMAND_MS, err);
+		enum rc rc =
+			redis_socket_read(redis->socket, data, sizeof data, &size, COMMAND_MS, err);
 
 		if (rc != RC_OK)
 			return broken(redis, rc, err);
@@ -233,7 +234,8 @@ enum rc redis_call(struct redis *redis, const struct view arguments[], size_t co
 	return redis_read(redis, reply, err);
 }
 
-/* An unknown error is told without its words: a Redis whose AUTH has another name repeats its arguments. */
+/* An unknown error is told without its words: a Redis whose AUTH has another name repeats its
+ * arguments. */
 static enum rc authenticate(struct redis *redis, struct err *err)
 {
 	const struct config_redis *settings = redis->settings;
@@ -241,8 +243,8 @@ static enum rc authenticate(struct redis *redis, struct err *err)
 	redisReply *reply;
 
 	if (settings->user[0])
-		TRY(redis_send(redis,
-			ARGUMENTS(view_of("AUTH"), view_of(settings->user), password), err));
+		TRY(redis_send(
+			redis, ARGUMENTS(view_of("AUTH"), view_of(settings->user), password), err));
 	else if (settings->password)
 		TRY(redis_send(redis, ARGUMENTS(view_of("AUTH"), password), err));
 	else
@@ -254,8 +256,8 @@ static enum rc authenticate(struct redis *redis, struct err *err)
 		bool is_known = trouble_of(reply)->advice || trouble_of(reply)->rc == RC_RETRY;
 
 		rc = is_known && strncmp(reply->str, "ERR unknown", 11) != 0
-			? error_outcome(redis, reply, err)
-			: err_set(err, RC_FATAL, "%s: it refused AUTH", redis_name(redis));
+			     ? error_outcome(redis, reply, err)
+			     : err_set(err, RC_FATAL, "%s: it refused AUTH", redis_name(redis));
 	}
 	freeReplyObject(reply);
 	return rc;

@@ -21,13 +21,14 @@
 enum { CONNECT_MS = 3000, KEEPALIVE_IDLE_S = 15, KEEPALIVE_INTERVAL_S = 5, KEEPALIVE_COUNT = 3 };
 
 struct redis_socket {
-	int fd; /* -1: none */
+	int fd;           /* -1: none */
 	SSL_CTX *context; /* TLS; else these are NULL */
 	SSL *tls;
 	BIO_METHOD *method;
 };
 
-static enum rc wait_for(int fd, short events, int64_t deadline_ms, const char *what, struct err *err)
+static enum rc wait_for(
+	int fd, short events, int64_t deadline_ms, const char *what, struct err *err)
 {
 	struct pollfd poll_fd = {.fd = fd, .events = events};
 
@@ -63,8 +64,8 @@ static enum rc connect_to(
 			getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &problem_size);
 	}
 	if (rc == RC_OK && problem)
-		rc = err_set(err, problem == EACCES || problem == EPERM ? RC_FATAL : RC_RETRY,
-			"%s", strerror(problem));
+		rc = err_set(err, problem == EACCES || problem == EPERM ? RC_FATAL : RC_RETRY, "%s",
+			strerror(problem));
 	if (rc == RC_OK)
 		*opened = fd;
 	else
@@ -165,8 +166,8 @@ static enum rc tls_prepare(
 	if (settings->ca[0] ? !SSL_CTX_load_verify_locations(socket->context, settings->ca, NULL)
 			    : !SSL_CTX_set_default_verify_paths(socket->context)) {
 		tls_failed(err, RC_FATAL, "no certificates can be read from it");
-		return err_prefix(err, RC_FATAL, "ca %s: ",
-			settings->ca[0] ? settings->ca : "of the system");
+		return err_prefix(
+			err, RC_FATAL, "ca %s: ", settings->ca[0] ? settings->ca : "of the system");
 	}
 	SSL_CTX_set_mode(socket->context,
 		SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -191,12 +192,12 @@ static enum rc tls_prepare(
 static enum rc tls_expect(struct redis_socket *socket, const char *host, struct err *err)
 {
 	unsigned char address[sizeof(struct in6_addr)];
-	bool is_address = inet_pton(AF_INET, host, address) == 1 ||
-		inet_pton(AF_INET6, host, address) == 1;
+	bool is_address =
+		inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
 	bool done = is_address
-		? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(socket->tls), host) == 1
-		: SSL_set1_host(socket->tls, host) == 1 &&
-			SSL_set_tlsext_host_name(socket->tls, host) == 1;
+			    ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(socket->tls), host) == 1
+			    : SSL_set1_host(socket->tls, host) == 1 &&
+				      SSL_set_tlsext_host_name(socket->tls, host) == 1;
 
 	if (!done)
 		return tls_failed(err, RC_FATAL, "its name cannot be checked by TLS");
@@ -285,7 +286,8 @@ static enum rc tls_agree(
 		enum rc rc = tls_go_on(socket, result, deadline_ms, err);
 
 		if (rc != RC_OK)
-			return err_prefix(err, rc, "TLS was not agreed on (is this its TLS port?): ");
+			return err_prefix(
+				err, rc, "TLS was not agreed on (is this its TLS port?): ");
 	}
 }
 
@@ -296,8 +298,8 @@ enum rc redis_socket_open(
 
 	socket->fd = -1;
 	enum rc rc = settings->transport == REDIS_UNIX
-		? connect_unix(settings->path, &socket->fd, err)
-		: connect_tcp(settings->host, settings->port, &socket->fd, err);
+			     ? connect_unix(settings->path, &socket->fd, err)
+			     : connect_tcp(settings->host, settings->port, &socket->fd, err);
 
 	if (rc == RC_OK && settings->transport == REDIS_TLS)
 		rc = tls_agree(socket, settings, err);
@@ -344,8 +346,8 @@ static enum rc write_some(struct redis_socket *socket, const char *data, size_t 
 	return err_set(err, RC_RETRY, "%s", strerror(errno));
 }
 
-enum rc redis_socket_write(struct redis_socket *socket, const char *data, size_t size, int wait_ms,
-	struct err *err)
+enum rc redis_socket_write(
+	struct redis_socket *socket, const char *data, size_t size, int wait_ms, struct err *err)
 {
 	int64_t deadline_ms = clock_monotonic_ms() + wait_ms;
 

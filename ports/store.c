@@ -50,8 +50,7 @@ enum rc store_advance(struct store *store, const struct fold *fold, struct head 
 	return RC_OK;
 }
 
-enum rc store_head(
-	struct store *store, const struct fold *fold, struct head *head, struct err *err)
+enum rc store_head(struct store *store, const struct fold *fold, struct head *head, struct err *err)
 {
 	return store->kind->head(store, fold, head, err);
 }

@@ -16,7 +16,8 @@ struct store_kind {
 	/* Of a fresh fold sets head->fresh, and remembers it for folds(). */
 	enum rc (*load)(struct store *store, const struct fold *fold, struct head *head,
 		store_record record, void *context, struct err *err);
-	/* next: the token to store. The same call twice, nothing between: RC_OK twice, stored once. */
+	/* next: the token to store. The same call twice, nothing between: RC_OK twice, stored once.
+	 */
 	enum rc (*advance)(struct store *store, const struct fold *fold, const struct head *head,
 		const char *next, const struct change *change, struct err *err);
 	enum rc (*head)(
@@ -33,8 +34,7 @@ struct store_kind {
 		struct err *err);
 	enum rc (*outbox_drop)(struct store *store, const struct fold *fold,
 		const struct head *head, const char *const ids[], size_t count, struct err *err);
-	enum rc (*folds)(
-		struct store *store, store_record record, void *context, struct err *err);
+	enum rc (*folds)(struct store *store, store_record record, void *context, struct err *err);
 };
 
 #endif

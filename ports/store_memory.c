@@ -1,6 +1,6 @@
-/* ports/store_memory.c: folds in memory, for replay and the flow tests: what Redis would do, faster.
- * Times to live are not kept: nothing here outlives its process, and the caller bounds what it puts.
- * A callback must not change the store that it is called from. */
+/* ports/store_memory.c: folds in memory, for replay and the flow tests: what Redis would do,
+ * faster. Times to live are not kept: nothing here outlives its process, and the caller bounds what
+ * it puts. A callback must not change the store that it is called from. */
 #include "core/map.h"
 #include "core/memory.h"
 #include "ports/store_kind.h"
@@ -91,16 +91,14 @@ static void make_room(struct queue *queue)
 
 	if (queue->end < queue->capacity)
 		return;
-	if (count > queue->capacity / 2) {
-		queue->capacity *= 2;
-	} else {
+	if (queue->first > count) {
 		memmove(queue->entries, queue->entries + queue->first,
 			count * sizeof *queue->entries);
 		queue->first = 0;
 		queue->end = count;
+		return;
 	}
-	if (!queue->capacity)
-		queue->capacity = 16;
+	queue->capacity = queue->capacity ? queue->capacity * 2 : 16;
 	queue->entries = memory_grow(queue->entries, queue->capacity, sizeof *queue->entries);
 }
 
@@ -365,8 +363,7 @@ static enum rc get(struct store *store, const struct fold *fold, const struct he
 	const char *table, struct view field, struct bytes *data, struct err *err)
 {
 	const struct table *found = table_under(self_of(store), fold, head, table);
-	const struct blob *blob =
-		found ? map_get(&found->records, field.data, field.size) : NULL;
+	const struct blob *blob = found ? map_get(&found->records, field.data, field.size) : NULL;
 
 	(void)err;
 	if (!blob)

@@ -14,7 +14,7 @@
 
 enum { LOADS_MAX = 10 };
 
-extern const char advance_lua[], advance_lua_end[]; /* advance.lua, put in by the Makefile */
+extern const char advance_lua[]; /* advance.lua with a NUL behind it, put in by the Makefile */
 
 struct store_redis {
 	struct store store;
@@ -32,7 +32,8 @@ static struct view view_in(const struct bytes *bytes)
 	return (struct view){bytes->data, bytes->size};
 }
 
-/* Appends PREFIX:{LOG}:SERVICE:EPOCH:TABLE; without an epoch PREFIX:{LOG}:SERVICE:TABLE, for the head. */
+/* Appends PREFIX:{LOG}:SERVICE:EPOCH:TABLE; without an epoch PREFIX:{LOG}:SERVICE:TABLE, for the
+ * head. */
 static void add_key(struct bytes *key, const struct store_redis *self, const struct fold *fold,
 	const char *epoch, struct view table)
 {
@@ -131,11 +132,11 @@ static enum rc install(struct store *store, struct err *err)
 {
 	struct store_redis *self = self_of(store);
 	CLEANUP(reply_free) struct reply *reply = NULL;
-	struct view library = {advance_lua, (size_t)(advance_lua_end - advance_lua)};
 
 	TRY(connect_and_check(self, false, err));
 	TRY(redis_call(self->redis,
-		ARGUMENTS(view_of("FUNCTION"), view_of("LOAD"), view_of("REPLACE"), library),
+		ARGUMENTS(view_of("FUNCTION"), view_of("LOAD"), view_of("REPLACE"),
+			view_of(advance_lua)),
 		&reply, err));
 	return check_library(self, err);
 }
@@ -155,7 +156,8 @@ static enum rc head_from(const struct store_redis *self, const struct fold *fold
 		return RC_OK;
 	if (token.size != TOKEN_SIZE - 1 || epoch.size != EPOCH_SIZE - 1)
 		return err_set(err, RC_FATAL,
-			"%s: the head of %s/%s is not one that modelwatch wrote: remove %s:{%s}:%s:head "
+			"%s: the head of %s/%s is not one that modelwatch wrote: remove "
+			"%s:{%s}:%s:head "
 			"to start that fold anew",
 			redis_name(self->redis), fold->service, fold->log, self->prefix, fold->log,
 			fold->service);
@@ -215,7 +217,8 @@ static void free_pairs(struct pair **pairs)
 	free(*pairs);
 }
 
-/* Hands the members of a list out, sorted: of HGETALL (size 2: field, data) or SMEMBERS (size 1). */
+/* Hands the members of a list out, sorted: of HGETALL (size 2: field, data) or SMEMBERS (size 1).
+ */
 static enum rc each_sorted(const struct store_redis *self, const struct reply *reply, size_t size,
 	store_record record, void *context, struct err *err)
 {
@@ -234,8 +237,8 @@ static enum rc each_sorted(const struct store_redis *self, const struct reply *r
 	return RC_OK;
 }
 
-static enum rc ask_table(struct store_redis *self, const struct fold *fold,
-	const struct head *head, const char *table, struct err *err)
+static enum rc ask_table(struct store_redis *self, const struct fold *fold, const struct head *head,
+	const char *table, struct err *err)
 {
 	CLEANUP(bytes_done) struct bytes key = {0};
 
@@ -267,8 +270,8 @@ static enum rc remember_fold(struct store_redis *self, const struct fold *fold, 
 		&reply, err);
 }
 
-/* One picture: the same token before the state was read and after it. Only a fold that another process
- * moves on all the time has none, and then this process is one too many. */
+/* One picture: the same token before the state was read and after it. Only a fold that another
+ * process moves on all the time has none, and then this process is one too many. */
 static enum rc load(struct store *store, const struct fold *fold, struct head *head,
 	store_record record, void *context, struct err *err)
 {
@@ -290,7 +293,8 @@ static enum rc load(struct store *store, const struct fold *fold, struct head *h
 		if (strcmp(head->token, before.token) == 0)
 			return each_sorted(self, state, 2, record, context, err);
 	}
-	return err_set(err, RC_RETRY, "%s: %s/%s changed during each of %d loads: another process works on it",
+	return err_set(err, RC_RETRY,
+		"%s: %s/%s changed during each of %d loads: another process works on it",
 		redis_name(self->redis), fold->service, fold->log, LOADS_MAX);
 }
 
@@ -303,8 +307,7 @@ static enum rc get(struct store *store, const struct fold *fold, const struct he
 
 	TRY(ready(self, err));
 	add_key(&key, self, fold, head->epoch, view_of(table));
-	TRY(redis_call(
-		self->redis, ARGUMENTS(view_of("HGET"), view_in(&key), field), &reply, err));
+	TRY(redis_call(self->redis, ARGUMENTS(view_of("HGET"), view_in(&key), field), &reply, err));
 	struct view text = reply_text(reply);
 
 	if (!text.data)
@@ -326,8 +329,8 @@ static enum rc read_range(struct store_redis *self, struct view key, const char 
 		reply, err);
 }
 
-/* The fields of an entry [id, [name, value...]] by their places; id ends with NUL in the reply. False:
- * it has not this form. */
+/* The fields of an entry [id, [name, value...]] by their places; id ends with NUL in the reply.
+ * False: it has not this form. */
 static bool entry_of(
 	const struct reply *entry, struct view *id, struct view values[], size_t value_count)
 {
@@ -425,13 +428,13 @@ static enum rc folds(struct store *store, store_record record, void *context, st
 
 	TRY(ready(self, err));
 	bytes_format(&key, "%s:folds", self->prefix);
-	TRY(redis_call(
-		self->redis, ARGUMENTS(view_of("SMEMBERS"), view_in(&key)), &reply, err));
+	TRY(redis_call(self->redis, ARGUMENTS(view_of("SMEMBERS"), view_in(&key)), &reply, err));
 	return each_sorted(self, reply, 1, record, context, err);
 }
 
-/* Writing: the arguments of modelwatch_advance (advance.lua says which). They are pieces of the change's
- * arena and of a text of our own, which moves while it grows; so they become views only at the end. */
+/* Writing: the arguments of modelwatch_advance (advance.lua says which). They are pieces of the
+ * change's arena and of a text of our own, which moves while it grows; so they become views only at
+ * the end. */
 
 struct piece {
 	const struct bytes *in;
@@ -484,8 +487,8 @@ static void add_table_key(struct call *call, const struct store_redis *self,
 	add_piece(call, &call->text, start, call->text.size - start);
 }
 
-/* The writes of a change, those of each table together and in their order: tables do not depend on one
- * another, and few large operations cost Redis less than many small ones. */
+/* The writes of a change, those of each table together and in their order: tables do not depend on
+ * one another, and few large operations cost Redis less than many small ones. */
 struct plan {
 	const struct write **writes;
 	size_t *first; /* of each table in writes; and, behind the last, the number of writes */
@@ -641,8 +644,7 @@ static enum rc make_call(
 		const struct piece *piece = &call->pieces[i];
 
 		if (piece->size)
-			arguments[i] =
-				(struct view){piece->in->data + piece->offset, piece->size};
+			arguments[i] = (struct view){piece->in->data + piece->offset, piece->size};
 	}
 	enum rc rc = redis_call(self->redis, arguments, call->count, reply, err);
 
@@ -662,8 +664,9 @@ static enum rc advance(struct store *store, const struct fold *fold, const struc
 	enum rc rc = make_call(self, &call, &reply, err);
 
 	if (rc == RC_RETRY && !redis_is_connected(self->redis))
-		return err_prefix(err, RC_REJECT, "the step of %s/%s may or may not have happened: ",
-			fold->service, fold->log);
+		return err_prefix(err, RC_REJECT,
+			"the step of %s/%s may or may not have happened: ", fold->service,
+			fold->log);
 	TRY(rc);
 
 	struct view answer = reply_text(reply);

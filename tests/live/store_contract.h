@@ -1,6 +1,7 @@
-/* tests/live/store_contract.h: what ports/store.h promises, as tests that hold for every implementation.
- * Included by tests/unit/test_store.c (memory) and tests/live/test_store.c (Redis), which set contract_store
- * before they run contract_tests. Each test works on a fold of its own, so a Redis may be used again. */
+/* tests/live/store_contract.h: what ports/store.h promises, as tests that hold for every
+ * implementation. Included by tests/unit/test_store.c (memory) and tests/live/test_store.c (Redis),
+ * which set contract_store before they run contract_tests. Each test works on a fold of its own, so
+ * a Redis may be used again. */
 #ifndef TESTS_STORE_CONTRACT_H
 #define TESTS_STORE_CONTRACT_H
 
@@ -30,7 +31,7 @@ static struct store *contract_store;
 		struct err err = {0};                                                              \
 		enum rc got_ = (call);                                                             \
 		if (got_ != (wanted))                                                              \
-			fail_msg("%s gave %d, wanted %d: %s", #call, (int)got_, (int)(wanted),    \
+			fail_msg("%s gave %d, wanted %d: %s", #call, (int)got_, (int)(wanted),     \
 				err.text);                                                         \
 	} while (0)
 
@@ -44,8 +45,7 @@ static struct fold new_fold(void)
 	return fold;
 }
 
-static enum rc collect_record(
-	void *context, struct view field, struct view data, struct err *err)
+static enum rc collect_record(void *context, struct view field, struct view data, struct err *err)
 {
 	(void)err;
 	bytes_add(context, field.data, field.size);
@@ -70,8 +70,7 @@ struct outputs {
 	size_t count;
 };
 
-static enum rc collect_output(
-	void *context, const struct outbox_entry *entry, struct err *err)
+static enum rc collect_output(void *context, const struct outbox_entry *entry, struct err *err)
 {
 	struct outputs *outputs = context;
 
@@ -114,8 +113,8 @@ static void assert_stream(const struct fold *fold, const struct head *head, cons
 {
 	struct bytes text = {0};
 
-	assert_ok(store_stream(contract_store, fold, head, table, from, max, collect_entry, &text,
-		&err));
+	assert_ok(store_stream(
+		contract_store, fold, head, table, from, max, collect_entry, &text, &err));
 	assert_text(&text, wanted);
 }
 
@@ -124,21 +123,19 @@ static struct outputs outputs_after(
 {
 	struct outputs outputs = {0};
 
-	assert_ok(store_outbox(contract_store, fold, head, after_id, max, collect_output, &outputs,
-		&err));
+	assert_ok(store_outbox(
+		contract_store, fold, head, after_id, max, collect_output, &outputs, &err));
 	return outputs;
 }
 
-static void assert_outbox(
-	const struct fold *fold, const struct head *head, const char *wanted)
+static void assert_outbox(const struct fold *fold, const struct head *head, const char *wanted)
 {
 	struct outputs outputs = outputs_after(fold, head, NULL, 16);
 
 	assert_text(&outputs.text, wanted);
 }
 
-static void put_text(
-	struct change *change, const char *table, const char *field, const char *data)
+static void put_text(struct change *change, const char *table, const char *field, const char *data)
 {
 	change_put(change, table, view_of(field), view_of(data));
 }
@@ -259,8 +256,8 @@ static void of_two_fresh_processes_one_wins(void **unused)
 static void a_token_of_nothing_is_refused(void **unused)
 {
 	struct fold fold = new_fold();
-	struct head head = {.token = "0123456789abcdef0123456789abcdef",
-		.epoch = "0123456789abcdef"};
+	struct head head = {
+		.token = "0123456789abcdef0123456789abcdef", .epoch = "0123456789abcdef"};
 	struct change change = {0};
 
 	(void)unused;
@@ -301,8 +298,8 @@ static void nothing_is_stored_under_another_epoch(void **unused)
 	append_text(&change, "ticks", 1, "one");
 	emit_text(&change, "k", "v");
 	step(&fold, &head, &change);
-	assert_rc(RC_NONE, store_get(contract_store, &fold, &other, "state", view_of("a"), &data,
-		&err));
+	assert_rc(RC_NONE,
+		store_get(contract_store, &fold, &other, "state", view_of("a"), &data, &err));
 	assert_stream(&fold, &other, "ticks", 0, 10, "");
 	assert_outbox(&fold, &other, "");
 	change_done(&change);
@@ -318,18 +315,18 @@ static void records_come_back_sorted(void **unused)
 	struct bytes text = {0};
 
 	(void)unused;
-	for (const char *const *field = (const char *const[]){"b", "a", "", "ab", "\xff", "B", NULL};
+	for (const char *const *field =
+			(const char *const[]){"b", "a", "", "ab", "\xff", "B", NULL};
 		*field; field++) {
 		put_text(&change, "state", *field, "1");
 		put_text(&change, "windows:7", *field, "2");
 	}
 	step(&fold, &head, &change);
 	assert_state(&fold, "=1;B=1;a=1;ab=1;b=1;\xff=1;");
-	assert_ok(store_table(contract_store, &fold, &head, "windows:7", collect_record, &text,
-		&err));
+	assert_ok(store_table(
+		contract_store, &fold, &head, "windows:7", collect_record, &text, &err));
 	assert_text(&text, "=2;B=2;a=2;ab=2;b=2;\xff=2;");
-	assert_ok(
-		store_table(contract_store, &fold, &head, "absent", collect_record, &text, &err));
+	assert_ok(store_table(contract_store, &fold, &head, "absent", collect_record, &text, &err));
 	assert_text(&text, "");
 	change_done(&change);
 }
@@ -374,14 +371,13 @@ static void one_record_can_be_read(void **unused)
 	put_text(&change, "windows:1", "empty", "");
 	step(&fold, &head, &change);
 	bytes_text(&data, "found ");
-	assert_ok(store_get(
-		contract_store, &fold, &head, "windows:1", view_of("a"), &data, &err));
+	assert_ok(store_get(contract_store, &fold, &head, "windows:1", view_of("a"), &data, &err));
 	assert_ok(store_get(
 		contract_store, &fold, &head, "windows:1", view_of("empty"), &data, &err));
-	assert_rc(RC_NONE, store_get(contract_store, &fold, &head, "windows:1", view_of("b"), &data,
-		&err));
-	assert_rc(RC_NONE, store_get(contract_store, &fold, &head, "windows:2", view_of("a"), &data,
-		&err));
+	assert_rc(RC_NONE,
+		store_get(contract_store, &fold, &head, "windows:1", view_of("b"), &data, &err));
+	assert_rc(RC_NONE,
+		store_get(contract_store, &fold, &head, "windows:2", view_of("a"), &data, &err));
 	assert_text(&data, "found one");
 	change_done(&change);
 }
@@ -400,7 +396,8 @@ static void any_bytes_come_back_as_they_went_in(void **unused)
 		all[i] = (char)i; /* with NUL, quotes, CR and LF */
 	change_put(&change, "state", bytes, bytes);
 	change_append(&change, "ticks", 1, bytes, 0, 0);
-	change_emit(&change, "findings", bytes, bytes, &(struct bytes){all, sizeof all, sizeof all});
+	change_emit(
+		&change, "findings", bytes, bytes, &(struct bytes){all, sizeof all, sizeof all});
 	step(&fold, &head, &change);
 	assert_ok(store_get(contract_store, &fold, &head, "state", bytes, &data, &err));
 	assert_int_equal(data.size, sizeof all);
@@ -529,8 +526,7 @@ static void a_callback_can_end_the_reading(void **unused)
 	for (const char *const *field = (const char *const[]){"a", "b", "c", NULL}; *field; field++)
 		put_text(&change, "state", *field, "1");
 	step(&fold, &head, &change);
-	assert_rc(RC_REJECT,
-		store_load(contract_store, &fold, &head, stop_at_b, &count, &err));
+	assert_rc(RC_REJECT, store_load(contract_store, &fold, &head, stop_at_b, &count, &err));
 	assert_int_equal(count, 2);
 	change_done(&change);
 }
@@ -609,8 +605,7 @@ static void numbers_of_a_stream_only_grow(void **unused)
 		put_text(&change, "state", "case", cases[i].rc == RC_OK ? "good" : "bad");
 		for (size_t j = 0; j < 2; j++)
 			append_text(&change, "ticks", cases[i].numbers[j], "x");
-		assert_rc(cases[i].rc,
-			store_advance(contract_store, &fold, &head, &change, &err));
+		assert_rc(cases[i].rc, store_advance(contract_store, &fold, &head, &change, &err));
 		change_clear(&change);
 		/* The numbers of entries that are gone count, too. */
 		change_trim(&change, "ticks", UINT64_MAX);
@@ -646,8 +641,7 @@ static void outputs_wait_in_order_until_they_are_dropped(void **unused)
 	struct outputs some = outputs_after(&fold, &head, all.ids[0], 2);
 
 	assert_int_equal(all.count, 4);
-	assert_text(&all.text,
-		"findings,a,1,;findings,b,2,;actions,,3,\x02id\x01x;findings,d,4,;");
+	assert_text(&all.text, "findings,a,1,;findings,b,2,;actions,,3,\x02id\x01x;findings,d,4,;");
 	assert_text(&some.text, "findings,b,2,;actions,,3,\x02id\x01x;");
 
 	const char *first[] = {all.ids[0]};

@@ -4,7 +4,8 @@
  *   test_store drive SETTING...      carries out commands from stdin, one a line, one answer a line
  *
  * Settings: unix=PATH, or host=HOST port=PORT [tls=yes] [ca=FILE]; [user=NAME] [password=TEXT].
- * An answer is the outcome ("ok", "none", "retry", "reject", "fatal"), ": ", and a result or the reason. */
+ * An answer is the outcome ("ok", "none", "retry", "reject", "fatal"), ": ", and a result or the
+ * reason. */
 #include "tests/live/store_contract.h"
 
 static const char *const outcomes[] = {"ok", "none", "retry", "reject", "fatal"};
@@ -32,9 +33,9 @@ static struct config_redis settings_of(int argc, char **argv)
 		.prefix = (char *)"modelwatch",
 	};
 
-	settings.transport = settings.path[0] ? REDIS_UNIX
-		: *setting(argc, argv, "tls", "") ? REDIS_TLS
-						   : REDIS_TCP;
+	settings.transport = settings.path[0]                  ? REDIS_UNIX
+			     : *setting(argc, argv, "tls", "") ? REDIS_TLS
+							       : REDIS_TCP;
 	return settings;
 }
 
@@ -45,7 +46,8 @@ struct drive {
 	struct bytes result;
 };
 
-/* A command and up to three words. "-" asks for so many bytes of x in place of data: put state a -1000. */
+/* A command and up to three words. "-" asks for so many bytes of x in place of data: put state a
+ * -1000. */
 static enum rc carry_out(struct drive *drive, char words[4][128], struct err *err)
 {
 	const char *command = words[0];
@@ -70,15 +72,14 @@ static enum rc carry_out(struct drive *drive, char words[4][128], struct err *er
 	} else if (strcmp(command, "put") == 0) {
 		change_put(&drive->change, words[1], view_of(words[2]), third);
 	} else if (strcmp(command, "put_for") == 0) {
-		change_put_for(&drive->change, words[1], view_of(words[2]), view_of("x"),
-			atoll(words[3]));
+		change_put_for(
+			&drive->change, words[1], view_of(words[2]), view_of("x"), atoll(words[3]));
 	} else if (strcmp(command, "append") == 0) {
 		change_append(&drive->change, words[1], strtoull(words[2], NULL, 10), third, 0, 0);
 	} else if (strcmp(command, "emit") == 0) {
 		change_emit(&drive->change, words[1], view_of(words[2]), third, NULL);
 	} else if (strcmp(command, "advance") == 0) {
-		rc = store_advance(
-			contract_store, &drive->fold, &drive->head, &drive->change, err);
+		rc = store_advance(contract_store, &drive->fold, &drive->head, &drive->change, err);
 		change_clear(&drive->change);
 	} else if (strcmp(command, "stream") == 0) {
 		rc = store_stream(contract_store, &drive->fold, &drive->head, words[1], 0, 1000,
@@ -104,7 +105,7 @@ static int drive_by_stdin(void)
 		enum rc rc = carry_out(&drive, words, &err);
 
 		printf("%s: %s\n", outcomes[rc],
-			rc != RC_OK          ? err.text
+			rc != RC_OK         ? err.text
 			: drive.result.size ? drive.result.data
 					    : "");
 		fflush(stdout);
@@ -123,8 +124,8 @@ int main(int argc, char **argv)
 	if (argc < 3 || store_open(&settings, &contract_store, &err) != RC_OK)
 		return failures;
 	if (strcmp(argv[1], "contract") == 0)
-		failures = cmocka_run_group_tests_name(
-			"store in Redis", contract_tests, NULL, NULL);
+		failures =
+			cmocka_run_group_tests_name("store in Redis", contract_tests, NULL, NULL);
 	if (strcmp(argv[1], "drive") == 0)
 		failures = drive_by_stdin();
 	store_close(contract_store);

@@ -2,8 +2,8 @@
 
 Needs build/live/test_store, made from tests/live/test_store.c.
 """
-import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -185,10 +185,11 @@ def test_malformed_call_of_the_function_stores_nothing(redis, drive):
         return redis.cli("fcall", "modelwatch_advance", len(keys), *keys, token, next_token, epoch, *words)
 
     good = ["put", 1, 2, "a", "2"]
-    for words in ([1, "topic", "key"], [0, *good, "put", 1, 3, "a", "b", "c"], [0, *good, "put", 1, 4, "a", "b"],
-                  [0, *good, "put", 2, 2, "a", "b"], [0, *good, "change", 1, 1, "a"], [0, *good, "put", "x", 1, "a"],
-                  [0, *good, "put", 1, 0], [0, *good, "put"], [0, *good, "expire", 1, 1, "0"],
-                  [0, *good, "expire", 1, 1, "1e3"], [0, *good, "expire", 1, 1, "-5"]):
+    for words in ([1, "topic", "key"], [-1, *good], [0.5, *good], ["x", *good],
+                  [0, *good, "put", 1, 3, "a", "b", "c"], [0, *good, "put", 1, 4, "a", "b"], [0, *good, "put", 1, 0],
+                  [0, *good, "put", 2, 2, "a", "b"], [0, *good, "put", 0, 2, "a", "b"], [0, *good, "put", "x", 1, "a"],
+                  [0, *good, "put"], [0, *good, "change", 1, 1, "a"],
+                  [0, *good, "expire", 1, 1, "0"], [0, *good, "expire", 1, 1, "1e3"], [0, *good, "expire", 1, 1, "-5"]):
         assert call(*words).startswith("REFUSED"), words
         assert redis.picture() == before, words
     assert call(0, *good) == "OK"
@@ -375,9 +376,9 @@ def test_tls_is_believed_only_with_the_right_names(servers_tls, changes, expecte
 
 
 def test_plain_redis_does_not_speak_tls(tmp_path):
-    with open(tmp_path / "log", "wb") as log:
-        # A port of the kernel's choice would do; Redis has no way to say which.
-        port = 20000 + os.getpid() % 10000
+    with open(tmp_path / "log", "wb") as log, socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+        free.close()
         process = subprocess.Popen(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "",
                                     "--dir", tmp_path], stdout=log, stderr=log)
     try:

@@ -17,5 +17,6 @@ static int close_memory(void **unused)
 
 int main(void)
 {
-	return cmocka_run_group_tests_name("store in memory", contract_tests, open_memory, close_memory);
+	return cmocka_run_group_tests_name(
+		"store in memory", contract_tests, open_memory, close_memory);
 }
