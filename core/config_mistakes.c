@@ -138,7 +138,8 @@ bool is_nothing(const struct node *node)
 void found(const struct node *node, struct bytes *out)
 {
 	if (node->kind != NODE_SCALAR) {
-		bytes_text(out, node->kind == NODE_LIST ? "a list" : "a mapping");
+		bytes_format(out, "%s %s", node->count ? "a" : "an empty",
+			node->kind == NODE_LIST ? "list" : "mapping");
 		return;
 	}
 	if (is_nothing(node)) {

@@ -125,7 +125,23 @@ static const struct key match_keys[] = {
 		.help = "Which of their segments; `\"\"` is the events without a segment."},
 };
 
-static const struct section section_match = {KEYS(match_keys)};
+static bool matches_all(const struct config_model *model)
+{
+	return strcmp(model->match_model, "*") == 0 && strcmp(model->match_segment, "*") == 0;
+}
+
+/* A match whose keys are mistakes was not meant to match everything: the entries behind it are fine. */
+static void finish_match(
+	struct reading *reading, const struct node *mapping, const struct path *path, void *item)
+{
+	(void)reading;
+	(void)path;
+	if (mapping->count && matches_all(item) && !node_get(mapping, "model") &&
+		!node_get(mapping, "segment"))
+		match_keys[0].type->parse(&(struct key){.offset = match_keys[0].offset}, "", item);
+}
+
+static const struct section section_match = {KEYS(match_keys), .finish = finish_match};
 
 static const struct key latency_keys[] = {
 	{.name = "p50",
@@ -251,11 +267,6 @@ static const struct key model_keys[] = {
 		.section = &section_severity,
 		.help = "Overrides of the severity table, by alert name."},
 };
-
-static bool matches_all(const struct config_model *model)
-{
-	return strcmp(model->match_model, "*") == 0 && strcmp(model->match_segment, "*") == 0;
-}
 
 /* An entry behind one that matches everything is a slip: somebody's settings never apply. */
 static void finish_model(

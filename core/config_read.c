@@ -331,21 +331,25 @@ static void merge(struct mistakes *mistakes, struct node *whole, const struct no
 static struct node *merge_all(const struct node *const *documents, size_t document_count,
 	struct mistakes *mistakes)
 {
-	struct node *whole = node_new(
-		NODE_MAPPING, document_count ? documents[0]->file : "configuration", 1, 1);
+	struct node *whole = NULL;
 
 	for (size_t i = 0; i < document_count; i++) {
 		const struct node *document = documents[i];
 		CLEANUP(bytes_done) struct bytes is = {0};
 
 		found(document, &is);
-		if (document->kind == NODE_MAPPING)
+		if (document->kind == NODE_MAPPING && whole)
 			merge(mistakes, whole, document);
+		else if (document->kind == NODE_MAPPING)
+			whole = node_copy(document);
 		else
 			mistakes_add(mistakes, document->file, document->line, document->column,
 				"found %s, expected a mapping of kafka, models, receivers and so on",
 				is.data);
 	}
+	if (!whole)
+		whole = node_new(NODE_MAPPING,
+			document_count ? documents[0]->file : "configuration", 1, 1);
 	return whole;
 }
 

@@ -273,7 +273,7 @@ static const struct key policy_keys[] = {
 		.type = &type_boolean,
 		.offset = offsetof(struct config_policy, allow_quality),
 		.fallback = "false",
-		.help = "Lets `mode: auto` act on ScoreDrift and PredictionQuality too."},
+		.help = "Lets `mode: auto` act on ScoreDrift, FeatureDrift and PredictionQuality too."},
 };
 
 static const struct config_target *find_target(
@@ -311,6 +311,12 @@ static void check_rung(struct reading *reading, const struct config_target *targ
 		target->name, hint_text(&hint, &meant));
 }
 
+static bool is_about_quality(const char *alertname)
+{
+	return strcmp(alertname, "ScoreDrift") == 0 || strcmp(alertname, "FeatureDrift") == 0 ||
+	       strcmp(alertname, "PredictionQuality") == 0;
+}
+
 /* Acting on what a model predicts is the operator's word, not a default. */
 static void check_quality(
 	struct reading *reading, const struct config_policy *policy, const struct node *mapping)
@@ -323,8 +329,7 @@ static void check_quality(
 		const struct matcher *matcher = &policy->matchers[i];
 
 		if (matcher->kind == MATCH_EQUAL && strcmp(matcher->name, "alertname") == 0 &&
-			(strcmp(matcher->value, "ScoreDrift") == 0 ||
-				strcmp(matcher->value, "PredictionQuality") == 0)) {
+			is_about_quality(matcher->value)) {
 			mistake(reading, mode,
 				"mode: found \"auto\" for %s, expected observe, propose or approve, or "
 				"allow_quality: true",

@@ -148,10 +148,7 @@ static bool has_enough(struct reading *reading, const struct key *key, const str
 		return false;
 	if ((int64_t)list->count >= key->low)
 		return true;
-	CLEANUP(bytes_done) struct bytes expected = {0};
-
-	key->type->expect(key, &expected);
-	mistake(reading, list, "%s: found an empty list, expected %s", key->name, expected.data);
+	refuse(reading, key, list);
 	return false;
 }
 

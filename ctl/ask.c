@@ -18,7 +18,8 @@ static void add_listen(const struct config_listen *listen, struct bytes *address
 {
 	bool is_ipv6 = strchr(listen->host, ':') != NULL;
 
-	bytes_format(address, is_ipv6 ? "http://[%s]:%d" : "http://%s:%d", listen->host, listen->port);
+	bytes_format(
+		address, is_ipv6 ? "http://[%s]:%d" : "http://%s:%d", listen->host, listen->port);
 }
 
 static enum rc add_configured(const char *config_path, struct bytes *address, struct err *err)
@@ -61,8 +62,8 @@ static enum rc judge(const struct http_outcome *outcome, const char *address, st
 
 	if (outcome->fate != HTTP_ANSWERED)
 		return err_set(err, RC_RETRY,
-			"no answer from the console at %s: %s; is modelwatch-console running?", address,
-			outcome->reason);
+			"no answer from the console at %s: %s; is modelwatch-console running?",
+			address, outcome->reason);
 	if (outcome->status == 200) {
 		bytes_add(body, outcome->body.data, outcome->body.size);
 		return RC_OK;
@@ -74,13 +75,14 @@ static enum rc judge(const struct http_outcome *outcome, const char *address, st
 
 enum rc ask(const char *address, const char *path, struct bytes *body, struct err *err)
 {
-	static char *const allow[] = {(char[]){"127.0.0.0/8"}, (char[]){"::1/128"}};
+	char *const allow[] = {(char[]){"127.0.0.0/8"}, (char[]){"::1/128"}};
 	CLEANUP(bytes_done) struct bytes url = {0};
 	struct http_outcome outcome;
 	struct http_out *http;
 
 	bytes_format(&url, "%s%s", address, path);
-	const struct config_http to = {.url = url.data, .ca = (char[]){""}, .timeout_ms = TIMEOUT_MS};
+	const struct config_http to = {
+		.url = url.data, .ca = (char[]){""}, .timeout_ms = TIMEOUT_MS};
 	const struct http_call call = {
 		.method = "GET", .to = &to, .answer_bytes_max = ANSWER_BYTES_MAX};
 
@@ -97,7 +99,8 @@ enum rc ask(const char *address, const char *path, struct bytes *body, struct er
 static void add_encoded(struct bytes *path, const char *text)
 {
 	for (; *text; text++) {
-		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~", *text))
+		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~",
+			    *text))
 			bytes_add(path, text, 1);
 		else
 			bytes_format(path, "%%%02X", (unsigned char)*text);

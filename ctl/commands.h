@@ -1,6 +1,6 @@
-/* ctl/commands.h: the commands of `modelwatch`. Each takes its own arguments (argv[0] is its name, as
- * main() gives it) and returns the exit status: 0 done, 1 it could not be done, 2 wrong use or, for check,
- * mistakes. Results go to stdout, everything else to stderr. */
+/* ctl/commands.h: the commands of `modelwatch`. Each takes its own arguments (argv[0] is its name,
+ * as main() gives it) and returns the exit status: 0 done, 1 it could not be done, 2 wrong use or,
+ * for check, mistakes. Results go to stdout, everything else to stderr. */
 #ifndef CTL_COMMANDS_H
 #define CTL_COMMANDS_H
 

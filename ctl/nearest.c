@@ -6,7 +6,8 @@
 
 enum { NAME_MAX_SIZE = 32, DISTANCE_MAX = 2 };
 
-/* Levenshtein's: letters to insert, drop or change; two neighbours that swapped places count two. */
+/* Levenshtein's: letters to insert, drop or change; two neighbours that swapped places count two.
+ */
 static size_t distance(const char *a, const char *b)
 {
 	size_t row[NAME_MAX_SIZE + 1], size = strlen(b);

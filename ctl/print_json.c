@@ -22,12 +22,12 @@ static const struct column window_columns[] = {{"FROM", "from", CELL_TIME}, {"SI
 	{"SUM", "sum", 0}, {"MEAN", "", CELL_MEAN}, {0}};
 static const struct column finding_columns[] = {{"WHEN", "ts", CELL_TIME}, {"MODEL", "model", 0},
 	{"ROLE", "role", 0}, {"VERSION", "version", 0}, {"SIGNAL", "signal", 0},
-	{"AGAINST", "against", 0}, {"VERDICT", "verdict", 0}, {"EFFECT", "evidence.effect", CELL_EFFECT},
-	{"ID", "id", 0}, {0}};
+	{"AGAINST", "against", 0}, {"VERDICT", "verdict", 0},
+	{"EFFECT", "evidence.effect", CELL_EFFECT}, {"ID", "id", 0}, {0}};
 static const struct column alert_columns[] = {{"STATE", "state", 0}, {"ALERT", "alertname", 0},
-	{"MODEL", "labels.model", 0}, {"ROLE", "labels.role", 0}, {"SEVERITY", "labels.severity", 0},
-	{"SINCE", "starts_at", CELL_TIME}, {"FOR", "", CELL_LASTED},
-	{"SUMMARY", "annotations.summary", 0}, {"ID", "id", 0}, {0}};
+	{"MODEL", "labels.model", 0}, {"ROLE", "labels.role", 0},
+	{"SEVERITY", "labels.severity", 0}, {"SINCE", "starts_at", CELL_TIME},
+	{"FOR", "", CELL_LASTED}, {"SUMMARY", "annotations.summary", 0}, {"ID", "id", 0}, {0}};
 static const struct column action_columns[] = {{"WHEN", "at", CELL_TIME}, {"STATE", "state", 0},
 	{"TARGET", "target", 0}, {"OPERATION", "operation", 0}, {"RUNG", "rung", 0},
 	{"MODEL", "model", 0}, {"BY", "by", 0}, {"REASON", "reason", 0}, {"ID", "id", 0}, {0}};
@@ -264,10 +264,8 @@ static void print_fields(json_t *value, int indent)
 	json_t *member;
 	size_t i;
 
-	json_object_foreach (value, key, member)
-		print_field(key, member, indent);
-	json_array_foreach (value, i, member)
-		print_field("-", member, indent);
+	json_object_foreach(value, key, member) print_field(key, member, indent);
+	json_array_foreach(value, i, member) print_field("-", member, indent);
 }
 
 enum rc print_full(struct view record, struct err *err)
@@ -304,9 +302,11 @@ static const char *worst_of(const json_t *model)
 		return "split: on several partitions, not judged; see rekey";
 	for (size_t k = 0; k < sizeof order / sizeof *order; k++) {
 		for (size_t i = 0; i < json_array_size(verdicts); i++) {
-			const json_t *verdict = json_object_get(json_array_get(verdicts, i), "verdict");
+			const json_t *verdict =
+				json_object_get(json_array_get(verdicts, i), "verdict");
 
-			if (json_is_string(verdict) && strcmp(json_string_value(verdict), order[k]) == 0)
+			if (json_is_string(verdict) &&
+				strcmp(json_string_value(verdict), order[k]) == 0)
 				return order[k];
 		}
 	}
@@ -395,7 +395,8 @@ static void add_rejected(json_t *rejected, struct table *table)
 	const char *code;
 	json_t *count;
 
-	json_object_foreach (rejected, code, count) {
+	json_object_foreach(rejected, code, count)
+	{
 		if (!json_integer_value(count))
 			continue;
 		total += json_integer_value(count);
@@ -410,8 +411,8 @@ static void add_rejected(json_t *rejected, struct table *table)
 
 static void print_logs(const json_t *logs, int64_t now_ms)
 {
-	const char *const headings[] = {"LOG", "OFFSET", "WATERMARK", "COUNTED", "LATE", "DUPLICATE",
-		"CONTROL", "GAPS", "REJECTED", NULL};
+	const char *const headings[] = {"LOG", "OFFSET", "WATERMARK", "COUNTED", "LATE",
+		"DUPLICATE", "CONTROL", "GAPS", "REJECTED", NULL};
 	struct table table = {0};
 
 	table_begin(&table, headings);

@@ -13,11 +13,13 @@ enum print_kind {
 	PRINT_MARKS,
 };
 
-/* {"NAME":[...]}: the records one per line, byte for byte as they came. RC_FATAL: it is no such answer. */
+/* {"NAME":[...]}: the records one per line, byte for byte as they came. RC_FATAL: it is no such
+ * answer. */
 enum rc print_lines(struct view answer, struct err *err) MUST_CHECK;
 
 /* The same as a table; now_ms: for durations. */
-enum rc print_table(enum print_kind kind, struct view answer, int64_t now_ms, struct err *err) MUST_CHECK;
+enum rc print_table(
+	enum print_kind kind, struct view answer, int64_t now_ms, struct err *err) MUST_CHECK;
 
 /* One record with everything in it, indented. */
 enum rc print_full(struct view record, struct err *err) MUST_CHECK;

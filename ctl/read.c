@@ -1,4 +1,5 @@
-/* ctl/read.c: the commands that show: a question to the console, its answer as lines of JSON or for people. */
+/* ctl/read.c: the commands that show: a question to the console, its answer as lines of JSON or for
+ * people. */
 #include "ctl/ask.h"
 #include "ctl/commands.h"
 #include "ctl/print_json.h"
@@ -63,8 +64,8 @@ struct question {
 
 static int usage(const struct question *question, const char *problem, const char *what)
 {
-	fprintf(stderr, "modelwatch %s: %s%s; see modelwatch help %s\n", question->name, problem, what,
-		question->name);
+	fprintf(stderr, "modelwatch %s: %s%s; see modelwatch help %s\n", question->name, problem,
+		what, question->name);
 	return EXIT_USAGE;
 }
 
@@ -74,7 +75,8 @@ static bool read_time(struct question *question, int option, const char *text)
 
 	if (!words_parse_time(text, clock_wall_ms(), &ms)) {
 		fprintf(stderr,
-			"modelwatch %s: --%s: found \"%s\", expected RFC 3339, Unix milliseconds, now, or "
+			"modelwatch %s: --%s: found \"%s\", expected RFC 3339, Unix milliseconds, "
+			"now, or "
 			"15m for a quarter of an hour ago\n",
 			question->name, all_options[option - 1].name, text);
 		return false;
@@ -90,6 +92,7 @@ static int read_options(struct question *question, int argc, char **argv)
 	int option;
 
 	optind = 1;
+	opterr = 0;
 	while ((option = getopt_long(argc, argv, "", all_options, NULL)) != -1) {
 		if (option == OPTION_JSON)
 			question->json = true;
@@ -97,8 +100,11 @@ static int read_options(struct question *question, int argc, char **argv)
 			question->url = optarg;
 		else if (option == OPTION_CONFIG)
 			question->config = optarg;
-		else if (option == '?' || !(question->takes & TAKES(option)))
-			return usage(question, "unknown option ", argv[optind - 1]);
+		else if (option == '?')
+			return usage(question,
+				"unknown option, or one without its value: ", argv[optind - 1]);
+		else if (!(question->takes & TAKES(option)))
+			return usage(question, "takes no --", all_options[option - 1].name);
 		else if (option != OPTION_FROM && option != OPTION_TO)
 			question->values[option] = optarg;
 		else if (!read_time(question, option, optarg))
@@ -194,8 +200,7 @@ int status_main(int argc, char **argv)
 		print_as_it_is(text);
 		return EXIT_SUCCESS;
 	}
-	return finish(
-		&question, print_status(text, question.given, clock_wall_ms(), &err), &err);
+	return finish(&question, print_status(text, question.given, clock_wall_ms(), &err), &err);
 }
 
 int windows_main(int argc, char **argv)
@@ -259,7 +264,8 @@ int deadletter_main(int argc, char **argv)
 		question.needs_argument = question.argument_is_id = true;
 		return show(&question, PRINT_DEADLETTERS, argc - 1, argv + 1);
 	}
-	fprintf(stderr, "modelwatch deadletter: found \"%s\", expected list or show FINGERPRINT%s%s\n",
+	fprintf(stderr,
+		"modelwatch deadletter: found \"%s\", expected list or show FINGERPRINT%s%s\n",
 		name, nearest ? "; did you mean " : "", nearest ? nearest : "");
 	return EXIT_USAGE;
 }

@@ -37,8 +37,8 @@ void words_duration(int64_t ms, struct bytes *out)
 	else if (s < 86400)
 		bytes_format(out, "%" PRId64 " h %" PRId64 " min", s / 3600, s / 60 % 60);
 	else
-		bytes_format(out, "%" PRId64 " %s %" PRId64 " h", s / 86400, s < 172800 ? "day" : "days",
-			s / 3600 % 24);
+		bytes_format(out, "%" PRId64 " %s %" PRId64 " h", s / 86400,
+			s < 172800 ? "day" : "days", s / 3600 % 24);
 }
 
 void words_text(struct view text, struct bytes *out)
@@ -80,7 +80,8 @@ bool words_parse_duration(const char *text, int64_t *ms)
 	static const struct {
 		const char *name;
 		int64_t ms;
-	} units[] = {{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+	} units[] = {
+		{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
 	const char *unit;
 	int64_t number;
 

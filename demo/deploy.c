@@ -1,11 +1,12 @@
-/* demo-deploy: a deployment API for the demo: it holds which version of each model serves in which role, and the fleet
- * obeys it.
+/* demo-deploy: a deployment API for the demo: it holds which version of each model serves in which
+ * role, and the fleet obeys it.
  *
- *   GET  /models/NAME            {"model","production","canary","canary_share","converged","rollbacks"}
- *   POST /models/NAME/release    {"production": "...", "canary": "...", "canary_share": 0.1}
- *   POST /models/NAME/rollback   production goes back to the version before; Idempotency-Key is honoured
+ *   GET  /models/NAME {"model","production","canary","canary_share","converged","rollbacks"} POST
+ * /models/NAME/release    {"production": "...", "canary": "...", "canary_share": 0.1} POST
+ * /models/NAME/rollback   production goes back to the version before; Idempotency-Key is honoured
  *
- * A change takes --settle milliseconds until the status says that it has converged, as a real rollout would. */
+ * A change takes --settle milliseconds until the status says that it has converged, as a real
+ * rollout would. */
 #include "core/memory.h"
 #include "demo/deploy_json.h"
 #include "ports/clock.h"
@@ -89,8 +90,7 @@ static void answer(void *context, const struct http_request *request, struct htt
 	} else if (post && strcmp(verb, "rollback") == 0) {
 		roll_back(deploy, deployment, http_header(request, "Idempotency-Key"));
 	}
-	deployment->converged =
-		clock_monotonic_ms() - deployment->changed_at >= deploy->settle_ms;
+	deployment->converged = clock_monotonic_ms() - deployment->changed_at >= deploy->settle_ms;
 	deployment_write(deployment, &out->body);
 }
 

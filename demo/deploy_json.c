@@ -27,7 +27,8 @@ bool deployment_release(struct deployment *deployment, struct view body)
 	if (good)
 		take_text(object, "canary", deployment->canary);
 	if (good && json_is_number(json_object_get(object, "canary_share")))
-		deployment->canary_share = json_number_value(json_object_get(object, "canary_share"));
+		deployment->canary_share =
+			json_number_value(json_object_get(object, "canary_share"));
 	json_decref(object);
 	return good;
 }
@@ -55,7 +56,8 @@ bool deployment_read(struct view text, struct deployment *deployment)
 		    take_text(object, "canary", deployment->canary);
 
 	if (good) {
-		deployment->canary_share = json_number_value(json_object_get(object, "canary_share"));
+		deployment->canary_share =
+			json_number_value(json_object_get(object, "canary_share"));
 		deployment->converged = json_is_true(json_object_get(object, "converged"));
 		deployment->rollbacks = json_integer_value(json_object_get(object, "rollbacks"));
 		deployment->rollback_calls =

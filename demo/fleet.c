@@ -1,10 +1,13 @@
-/* demo-fleet: a few models that answer requests and emit events to Kafka as real ones would: users, a daily rhythm
- * (an hour long here), two roles, failures. Which version serves is asked of the deployment API once in a while.
+/* demo-fleet: a few models that answer requests and emit events to Kafka as real ones would: users,
+ * a daily rhythm (an hour long here), two roles, failures. Which version serves is asked of the
+ * deployment API once in a while.
  *
  *   demo-fleet BROKERS TOPIC DEPLOY_URL            until SIGTERM
- *   demo-fleet --play BROKERS TOPIC FILE...        plays recorded events instead, as fast as they go, keyed by model
+ *   demo-fleet --play BROKERS TOPIC FILE...        plays recorded events instead, as fast as they
+ * go, keyed by model
  *
- * A version whose name ends in "-slow" answers 60 % slower; one that ends in "-shifted" gives other scores. */
+ * A version whose name ends in "-slow" answers 60 % slower; one that ends in "-shifted" gives other
+ * scores. */
 #include "core/memory.h"
 #include "demo/deploy_json.h"
 #include "ports/clock.h"
@@ -24,9 +27,9 @@ enum { STEP_MS = 50, ASK_MS = 250, DAY_MS = 3600 * 1000, USERS = 5000 };
 struct model {
 	const char *name;
 	double per_second;
-	double latency_ms; /* median */
-	double spread;     /* standard deviation of its logarithm */
-	double failures;   /* share */
+	double latency_ms;           /* median */
+	double spread;               /* standard deviation of its logarithm */
+	double failures;             /* share */
 	double score_mean, score_sd; /* of the logit; no scores when sd is 0 */
 	struct deployment deployment;
 	double owed; /* events not yet emitted */
@@ -89,7 +92,8 @@ static bool ends_in(const char *text, const char *end)
 	return size >= strlen(end) && strcmp(text + size - strlen(end), end) == 0;
 }
 
-static void write_event(struct fleet *fleet, const struct model *model, int64_t now, struct bytes *out)
+static void write_event(
+	struct fleet *fleet, const struct model *model, int64_t now, struct bytes *out)
 {
 	const struct deployment *deployment = &model->deployment;
 	bool canary = deployment->canary[0] && uniform(fleet) < deployment->canary_share;
@@ -131,7 +135,8 @@ static void put(struct fleet *fleet, struct view key, struct view value)
 	struct err err;
 	enum rc rc;
 
-	while ((rc = log_write(fleet->writer, fleet->topic, key, value, none, 0, &err)) == RC_RETRY &&
+	while ((rc = log_write(fleet->writer, fleet->topic, key, value, none, 0, &err)) ==
+			RC_RETRY &&
 		!stopped)
 		settle(fleet, 20);
 	fleet->on_the_way += rc == RC_OK;
@@ -165,9 +170,9 @@ static void ask_deployments(struct fleet *fleet, int64_t now)
 	if (now - fleet->asked_at >= ASK_MS) {
 		fleet->asked_at = now;
 		for (size_t i = 0; i < MODELS; i++)
-			http_out_start(fleet->http, &(struct http_call){.method = "GET",
-							    .to = &fleet->urls[i],
-							    .tag = i});
+			http_out_start(fleet->http,
+				&(struct http_call){
+					.method = "GET", .to = &fleet->urls[i], .tag = i});
 	}
 	while (http_out_take(fleet->http, 0, &outcome))
 		if (outcome.fate == HTTP_ANSWERED && outcome.status == 200)

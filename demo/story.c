@@ -1,5 +1,5 @@
-/* demo-story: makes two releases go bad and tells, in plain sentences and as it happens, what comes of it. It is also
- * the receiver of the webhooks.
+/* demo-story: makes two releases go bad and tells, in plain sentences and as it happens, what comes
+ * of it. It is also the receiver of the webhooks.
  *
  *   demo-story DEPLOY_URL CONSOLE_URL HOOK_PORT SECRET_FILE
  *
@@ -66,7 +66,8 @@ static void stop(int signal_number)
 
 static void say(struct story *story, const char *sentence)
 {
-	printf("%7.1f s  %s\n", (double)(clock_monotonic_ms() - story->started_at) / 1000, sentence);
+	printf("%7.1f s  %s\n", (double)(clock_monotonic_ms() - story->started_at) / 1000,
+		sentence);
 	fflush(stdout);
 }
 
@@ -115,7 +116,8 @@ static void see_finding(void *context, struct view record)
 
 	if (finding.verdict == VERDICT_ALARM)
 		snprintf(text, sizeof text,
-			"finding: %s of %s %s %s against %s: %s %.3g, interval %.3g to %.3g, tolerance "
+			"finding: %s of %s %s %s against %s: %s %.3g, interval %.3g to %.3g, "
+			"tolerance "
 			"%.3g; %s%s",
 			finding.series.signal, finding.series.model, finding.series.role,
 			finding.series.version, finding.against, evidence->effect.name,
@@ -162,7 +164,8 @@ static void see_alert(void *context, struct view record)
 		bool firing = alert.state == ALERT_FIRING;
 
 		snprintf(text, sizeof text, "alert %s of %s %s%s%s (%s)", alert.alertname,
-			chapter->model, firing ? "fires" : "is resolved: ", firing ? "" : alert.reason,
+			chapter->model,
+			firing ? "fires" : "is resolved: ", firing ? "" : alert.reason,
 			firing ? "" : "", alert.id);
 		note(story, firing ? FACT_ALERT : FACT_RESOLVED, text);
 	}
@@ -327,7 +330,8 @@ static bool first_releases(struct story *story)
 {
 	say(story, "three models start to serve: fraud, recommend, search");
 	return release(story, "fraud",
-		       "{\"production\":\"2026-11-01\",\"canary\":\"2026-11-01\",\"canary_share\":0.25}") &&
+		       "{\"production\":\"2026-11-01\",\"canary\":\"2026-11-01\",\"canary_share\":"
+		       "0.25}") &&
 	       release(story, "recommend", "{\"production\":\"v7\"}") &&
 	       release(story, "search", "{\"production\":\"s3\"}");
 }
@@ -339,7 +343,8 @@ static bool slow_release(struct story *story, struct chapter *chapter)
 	story->chapter = chapter;
 	if (!wait_for(story, FACT_JUDGED_OK, "a first verdict on fraud", 90))
 		return false;
-	say(story, "FAULT 1: fraud 2026-11-02-slow is released to production; it answers 60 % slower");
+	say(story,
+		"FAULT 1: fraud 2026-11-02-slow is released to production; it answers 60 % slower");
 	chapter->injected_at = clock_monotonic_ms();
 	if (!release(story, "fraud", "{\"production\":\"2026-11-02-slow\"}") ||
 		!wait_for(story, FACT_FINDING, "a finding on fraud", 90) ||
@@ -357,8 +362,8 @@ static bool shifted_canary(struct story *story, struct chapter *chapter)
 	struct deployment now = {0};
 
 	story->chapter = chapter;
-	say(story,
-		"FAULT 2: recommend gets a canary, v8-shifted, with 30 % of the traffic; its scores differ");
+	say(story, "FAULT 2: recommend gets a canary, v8-shifted, with 30 % of the traffic; its "
+		   "scores differ");
 	chapter->injected_at = clock_monotonic_ms();
 	if (!release(story, "recommend", "{\"canary\":\"v8-shifted\",\"canary_share\":0.3}") ||
 		!wait_for(story, FACT_FINDING, "a finding on recommend", 90) ||
@@ -404,7 +409,8 @@ static enum rc read_secret(struct story *story, const char *path, struct err *er
 	char text[1024];
 
 	if (!file || !fgets(text, sizeof text, file))
-		return err_set(err, RC_FATAL, "%s: cannot be read, expected the webhook's secret", path);
+		return err_set(
+			err, RC_FATAL, "%s: cannot be read, expected the webhook's secret", path);
 	fclose(file);
 	text[strcspn(text, "\n")] = '\0';
 	bytes_text(&story->secret, text);
@@ -427,8 +433,7 @@ static enum rc open_story(struct story *story, char **argv, struct err *err)
 int main(int argc, char **argv)
 {
 	struct story *story = memory_new(1, sizeof *story);
-	struct chapter slow = {
-		.model = "fraud", .alertname = "ModelLatency", .signal = "latency"};
+	struct chapter slow = {.model = "fraud", .alertname = "ModelLatency", .signal = "latency"};
 	struct chapter shifted = {
 		.model = "recommend", .alertname = "ScoreDrift", .signal = "score"};
 	struct err err = {0};

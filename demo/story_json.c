@@ -37,11 +37,13 @@ void story_verdicts(struct view body, story_verdict_use use, void *context)
 	json_t *model;
 	size_t place;
 
-	json_array_foreach (json_object_get(answer, "models"), place, model) {
+	json_array_foreach(json_object_get(answer, "models"), place, model)
+	{
 		json_t *verdict;
 		size_t which;
 
-		json_array_foreach (json_object_get(model, "verdicts"), which, verdict) {
+		json_array_foreach(json_object_get(model, "verdicts"), which, verdict)
+		{
 			struct story_verdict read;
 
 			take(verdict, "model", read.model, sizeof read.model);

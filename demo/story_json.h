@@ -4,7 +4,8 @@
 
 #include "core/bytes.h"
 
-/* Calls use with the text of every element of the array `field` of an object; false: it is no such thing. */
+/* Calls use with the text of every element of the array `field` of an object; false: it is no such
+ * thing. */
 typedef void (*story_record)(void *context, struct view record);
 bool story_records(struct view body, const char *field, story_record use, void *context);
 

@@ -143,27 +143,29 @@ static void drop_model(struct models *models, size_t place, struct change *chang
 	model_free(model);
 }
 
-/* The longest silent unconfigured model goes, if it has been silent for an hour. Its silence is remembered, so
- * that a flood of new names does not look through all models each time. */
+/* The longest silent unconfigured model goes, if it has been silent for an hour and has nothing open. Until when
+ * surely none has been is remembered, so that a flood of new names does not look through all models. */
 static bool make_room_for_model(
 	struct models *models, int64_t watermark_ms, struct change *change)
 {
 	size_t longest = models->count;
+	int64_t earliest = INT64_MAX;
 
 	if (watermark_ms <= models->no_room_until_ms)
 		return false;
 	for (size_t i = 0; i < models->count; i++) {
 		const struct model *model = models->list[i];
 
-		if (!model->configured && is_idle(model) &&
-			(longest == models->count ||
-				is_longer_silent(model, models->list[longest])))
+		if (model->configured)
+			continue;
+		earliest = model->last_ts < earliest ? model->last_ts : earliest;
+		if (is_idle(model) && (longest == models->count ||
+					      is_longer_silent(model, models->list[longest])))
 			longest = i;
 	}
-	if (longest == models->count)
-		return false;
-	models->no_room_until_ms = models->list[longest]->last_ts + SILENT_MS;
-	if (watermark_ms <= models->no_room_until_ms)
+	models->no_room_until_ms = earliest + SILENT_MS;
+	if (longest == models->count ||
+		watermark_ms <= models->list[longest]->last_ts + SILENT_MS)
 		return false;
 	drop_model(models, longest, change);
 	return true;
@@ -437,13 +439,103 @@ void models_touch(struct models *models, struct arm *arm, int64_t ts)
 	note_changed(models, arm->model);
 }
 
-struct arm *models_arm_of(const struct models *models, const struct series *series)
+struct arm *models_arm_of(struct models *models, const struct series *series)
 {
 	struct model *model = models_find(models, view_of(series->model));
 	bool with_version = strcmp(series->signal, signal_names[SIGNAL_RATE]) != 0 &&
 			    strcmp(series->signal, signal_names[SIGNAL_LATE]) != 0;
 
-	return model ? need_arm((struct models *)models, model, series->role, series->segment,
-			       series->version, with_version)
+	return model ? need_arm(models, model, series->role, series->segment, series->version,
+			       with_version)
 		     : NULL;
+}
+
+static void model_to_json(const struct model *model, struct bytes *out)
+{
+	bytes_text(out, "{\"kind\":\"model\",\"model\":");
+	json_add_text(out, view_of(model->name));
+	bytes_format(out, ",\"last_ts\":%" PRId64 ",\"versions\":[", model->last_ts);
+	for (size_t i = 0; i < model->version_count; i++) {
+		bytes_text(out, i ? ",{\"version\":" : "{\"version\":");
+		json_add_text(out, view_of(model->versions[i]->name));
+		bytes_text(out, ",\"role\":");
+		json_add_text(out, view_of(model->versions[i]->role));
+		bytes_format(out, ",\"last_ts\":%" PRId64 "}", model->versions[i]->last_ts);
+	}
+	bytes_text(out, "],\"segments\":[");
+	for (size_t i = 0; i < model->segment_count; i++) {
+		bytes_text(out, i ? "," : "");
+		json_add_text(out, view_of(model->segments[i]));
+	}
+	bytes_text(out, "]}");
+}
+
+void models_change(struct models *models, struct change *change)
+{
+	CLEANUP(bytes_done) struct bytes field = {0};
+	CLEANUP(bytes_done) struct bytes data = {0};
+
+	for (size_t i = 0; i < models->changed_count; i++) {
+		struct model *model = models->changed[i];
+
+		bytes_clear(&field);
+		bytes_clear(&data);
+		bytes_format(&field, "model:%s", model->name);
+		model_to_json(model, &data);
+		change_put(change, TABLE_STATE, (struct view){field.data, field.size},
+			(struct view){data.data, data.size});
+		model->dirty = 0;
+	}
+	models->changed_count = 0;
+}
+
+static void read_versions(
+	struct model *model, const struct tree *tree, const struct tree_node *list)
+{
+	char name[NAME_SIZE];
+	char role[NAME_SIZE];
+
+	for (const struct tree_node *node = tree_child(tree, list); node;
+		node = tree_next(tree, node)) {
+		view_copy(tree_text(tree, node, "version"), name, sizeof name);
+		view_copy(tree_text(tree, node, "role"), role, sizeof role);
+		add_version(model, name, role)->last_ts = tree_integer(tree, node, "last_ts");
+	}
+}
+
+static void read_segments(
+	struct model *model, const struct tree *tree, const struct tree_node *list)
+{
+	char segment[NAME_SIZE];
+
+	for (const struct tree_node *node = tree_child(tree, list); node;
+		node = tree_next(tree, node)) {
+		view_copy(node->text, segment, sizeof segment);
+		segment_of(model, segment);
+	}
+}
+
+enum rc models_restore(struct models *models, struct view data, struct err *err)
+{
+	CLEANUP(tree_done) struct tree tree = {0};
+	struct tree_fault fault;
+	char name[NAME_SIZE];
+	const struct tree_node *root = tree_parse(&tree, data, 8, false, &fault);
+
+	if (!root)
+		return err_set(err, RC_FATAL, "a model's state is damaged: %s at byte %zu",
+			fault.why, fault.byte);
+	view_copy(tree_text(&tree, root, "model"), name, sizeof name);
+	const struct tree_node *versions = tree_get(&tree, root, "versions");
+	const struct tree_node *segments = tree_get(&tree, root, "segments");
+
+	if (!*name || !versions || !segments || models_find(models, view_of(name)))
+		return err_set(err, RC_FATAL, "a model's state is damaged: expected a new name, "
+					      "versions and segments");
+	struct model *model = new_model(models, name);
+
+	model->last_ts = tree_integer(&tree, root, "last_ts");
+	read_versions(model, &tree, versions);
+	read_segments(model, &tree, segments);
+	return RC_OK;
 }

@@ -94,8 +94,8 @@ enum event_code models_admit(struct models *models, const struct event *event,
 /* Takes notice of an event: last seen. */
 void models_touch(struct models *models, struct arm *arm, int64_t ts);
 
-/* The arm of a window that comes back from the state. NULL: its model or version is not known. */
-struct arm *models_arm_of(const struct models *models, const struct series *series);
+/* The arm of a window that comes back from the state. NULL: its model is not known. */
+struct arm *models_arm_of(struct models *models, const struct series *series);
 
 /* Records "model:NAME" of table "state": changed ones written; one read back. */
 void models_change(struct models *models, struct change *change);

@@ -28,6 +28,7 @@ struct call {
 	struct curl_slist *headers;
 	char where[300]; /* host and port; a URL's path may be a secret */
 	int64_t timeout_ms;
+	size_t answer_bytes_max;
 	char reason[256];
 	char curl_says[CURL_ERROR_SIZE];
 	bool opened; /* some address of the name was allowed */
@@ -156,7 +157,7 @@ static int before_request(void *context, char *to, char *from, int to_port, int 
 static size_t take_body(char *data, size_t one, size_t size, void *context)
 {
 	struct call *call = context;
-	size_t room = ANSWER_BYTES_MAX - call->body.size;
+	size_t room = call->answer_bytes_max - call->body.size;
 
 	(void)one;
 	bytes_add(&call->body, data, size < room ? size : room);
@@ -333,6 +334,8 @@ void http_out_start(struct http_out *http, const struct http_call *given)
 	call->http = http;
 	call->tag = given->tag;
 	call->timeout_ms = given->to->timeout_ms > 0 ? given->to->timeout_ms : TIMEOUT_MS;
+	call->answer_bytes_max =
+		given->answer_bytes_max ? given->answer_bytes_max : ANSWER_BYTES_MAX;
 	if (url_is_good(call, url) && add_headers(call, given))
 		call_begin(call, given, url);
 	http->calls = memory_grow(http->calls, http->call_count + 1, sizeof *http->calls);

@@ -5,7 +5,7 @@
  * multicast, unspecified and reserved addresses never; private ones (RFC 1918, RFC 4193, loopback) only
  * inside the allowed CIDRs. IPv4 in IPv6 forms (mapped, NAT64, 6to4) is judged as the IPv4 it is. No
  * redirect is followed, no proxy from the environment is used, only http and https are spoken, an answer
- * is read up to 64 KiB, a connection waited for 3 s, a request timeout_ms in all. */
+ * is read up to 64 KiB (or as the call says), a connection waited for 3 s, a request timeout_ms in all. */
 #ifndef PORTS_HTTP_OUT_H
 #define PORTS_HTTP_OUT_H
 
@@ -25,6 +25,7 @@ struct http_call {
 	struct view body;             /* copied */
 	const char *const *headers;   /* "Name: value", ended by NULL; copied; or NULL */
 	uint64_t tag;                 /* comes back with the outcome */
+	size_t answer_bytes_max;      /* of the answer's body, then it is cut; 0 = 64 KiB */
 };
 
 enum http_fate {
@@ -39,7 +40,7 @@ struct http_outcome { /* views valid until the next http_out_take() */
 	enum http_fate fate;
 	int status;
 	int64_t retry_after_ms; /* from Retry-After (seconds or date); -1: none */
-	struct view body;       /* up to 64 KiB */
+	struct view body;       /* up to 64 KiB, or as the call says */
 	char reason[256];       /* of REFUSED, FAILED, UNKNOWN: a sentence */
 };
 

@@ -28,7 +28,6 @@ struct flight {
 	char *topic;       /* with the prefix; owned, as is data */
 	char *data;        /* key, value, headers */
 	size_t key_size, value_size, headers_size;
-	bool has_key, has_value;
 };
 
 struct outbox {
@@ -116,8 +115,6 @@ static enum rc take_off(void *context, const struct outbox_entry *entry, struct 
 		.key_size = entry->key.size,
 		.value_size = entry->value.size,
 		.headers_size = entry->headers.size,
-		.has_key = entry->key.data != NULL,
-		.has_value = entry->value.data != NULL,
 	};
 	memcpy(flight->id, entry->id, sizeof flight->id);
 	memcpy(outbox->seen, entry->id, sizeof outbox->seen);
@@ -162,10 +159,10 @@ static enum rc give(struct outbox *outbox, uint64_t number, struct err *err)
 {
 	struct flight *flight = flight_at(outbox, number);
 	const char *value = flight->data + flight->key_size;
-	struct view key = {flight->has_key ? flight->data : NULL, flight->key_size};
+	struct view key = {flight->key_size ? flight->data : NULL, flight->key_size};
 
 	enum rc rc = log_write(outbox->writer, flight->topic, key,
-		(struct view){flight->has_value ? value : NULL, flight->value_size},
+		(struct view){flight->value_size ? value : NULL, flight->value_size},
 		(struct view){value + flight->value_size, flight->headers_size},
 		outbox->number << 48 | (number & 0xffffffffffff), err);
 	if (rc == RC_OK) {

@@ -18,7 +18,8 @@ void outbox_close(struct outbox *outbox);
  * reload of the fold the head may have another epoch: the outbox starts over.
  * RC_RETRY: the store, or a topic, takes nothing now; other topics go on. RC_REJECT: an output is larger than
  * its topic takes; it is dropped, because it would hold up everything behind it for ever: to be counted and
- * logged as lost. RC_FATAL: the writer can not go on. */
+ * logged as lost. RC_FATAL: the writer can not go on. An empty key goes out as none, an empty value as a
+ * tombstone. */
 enum rc outbox_turn(struct outbox *outbox, const struct head *head, bool wake, struct err *err) MUST_CHECK;
 
 /* Whether nothing is known to wait. */

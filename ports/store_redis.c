@@ -1,8 +1,8 @@
 /* ports/store_redis.c: folds in Redis. A step is one call of the function modelwatch_advance
  * (advance.lua); all else are plain reads. */
-#include "core/map.h"
 #include "core/memory.h"
 #include "ports/redis.h"
+#include "ports/step_call.h"
 #include "ports/store_kind.h"
 
 #include <inttypes.h>
@@ -30,17 +30,6 @@ static struct store_redis *self_of(struct store *store)
 static struct view view_in(const struct bytes *bytes)
 {
 	return (struct view){bytes->data, bytes->size};
-}
-
-/* Appends PREFIX:{LOG}:SERVICE:EPOCH:TABLE; without an epoch PREFIX:{LOG}:SERVICE:TABLE, for the
- * head. */
-static void add_key(struct bytes *key, const struct store_redis *self, const struct fold *fold,
-	const char *epoch, struct view table)
-{
-	bytes_format(key, "%s:{%s}:%s:", self->prefix, fold->log, fold->service);
-	if (epoch)
-		bytes_format(key, "%s:", epoch);
-	bytes_add(key, table.data, table.size);
 }
 
 static enum rc unexpected(const struct store_redis *self, const char *what, struct err *err)
@@ -170,7 +159,7 @@ static enum rc ask_head(struct store_redis *self, const struct fold *fold, struc
 {
 	CLEANUP(bytes_done) struct bytes key = {0};
 
-	add_key(&key, self, fold, NULL, view_of("head"));
+	step_call_key(&key, self->prefix, fold, NULL, view_of("head"));
 	return redis_send(self->redis,
 		ARGUMENTS(view_of("HMGET"), view_in(&key), view_of("token"), view_of("epoch")),
 		err);
@@ -242,7 +231,7 @@ static enum rc ask_table(struct store_redis *self, const struct fold *fold, cons
 {
 	CLEANUP(bytes_done) struct bytes key = {0};
 
-	add_key(&key, self, fold, head->epoch, view_of(table));
+	step_call_key(&key, self->prefix, fold, head->epoch, view_of(table));
 	return redis_send(self->redis, ARGUMENTS(view_of("HGETALL"), view_in(&key)), err);
 }
 
@@ -306,7 +295,7 @@ static enum rc get(struct store *store, const struct fold *fold, const struct he
 	CLEANUP(reply_free) struct reply *reply = NULL;
 
 	TRY(ready(self, err));
-	add_key(&key, self, fold, head->epoch, view_of(table));
+	step_call_key(&key, self->prefix, fold, head->epoch, view_of(table));
 	TRY(redis_call(self->redis, ARGUMENTS(view_of("HGET"), view_in(&key), field), &reply, err));
 	struct view text = reply_text(reply);
 
@@ -355,7 +344,7 @@ static enum rc stream(struct store *store, const struct fold *fold, const struct
 	char first[24];
 
 	TRY(ready(self, err));
-	add_key(&key, self, fold, head->epoch, view_of(table));
+	step_call_key(&key, self->prefix, fold, head->epoch, view_of(table));
 	snprintf(first, sizeof first, "%" PRIu64, from);
 	TRY(read_range(self, view_in(&key), first, max, &reply, err));
 	for (size_t i = 0; i < reply_count(reply); i++) {
@@ -377,7 +366,7 @@ static enum rc outbox(struct store *store, const struct fold *fold, const struct
 	char from[64] = "-";
 
 	TRY(ready(self, err));
-	add_key(&key, self, fold, head->epoch, view_of("outbox"));
+	step_call_key(&key, self->prefix, fold, head->epoch, view_of("outbox"));
 	if (after_id && after_id[0])
 		snprintf(from, sizeof from, "(%s", after_id);
 	TRY(read_range(self, view_in(&key), from, max, &reply, err));
@@ -407,7 +396,7 @@ static enum rc outbox_drop(struct store *store, const struct fold *fold, const s
 	if (!count)
 		return RC_OK;
 	TRY(ready(self, err));
-	add_key(&key, self, fold, head->epoch, view_of("outbox"));
+	step_call_key(&key, self->prefix, fold, head->epoch, view_of("outbox"));
 	struct view *arguments = memory_new(count + 2, sizeof *arguments);
 
 	arguments[0] = view_of("XDEL");
@@ -432,236 +421,16 @@ static enum rc folds(struct store *store, store_record record, void *context, st
 	return each_sorted(self, reply, 1, record, context, err);
 }
 
-/* Writing: the arguments of modelwatch_advance (advance.lua says which). They are pieces of the
- * change's arena and of a text of our own, which moves while it grows; so they become views only at
- * the end. */
-
-struct piece {
-	const struct bytes *in;
-	size_t offset, size;
-};
-
-struct call {
-	struct piece *pieces;
-	size_t count, capacity;
-	struct bytes text; /* keys and numbers */
-};
-
-static void call_done(struct call *call)
-{
-	free(call->pieces);
-	bytes_done(&call->text);
-}
-
-static void add_piece(struct call *call, const struct bytes *in, size_t offset, size_t size)
-{
-	if (call->count == call->capacity) {
-		call->capacity = call->capacity ? call->capacity * 2 : 64;
-		call->pieces = memory_grow(call->pieces, call->capacity, sizeof *call->pieces);
-	}
-	call->pieces[call->count++] = (struct piece){in, offset, size};
-}
-
-static void add_text(struct call *call, const char *text)
-{
-	size_t start = call->text.size;
-
-	bytes_text(&call->text, text);
-	add_piece(call, &call->text, start, call->text.size - start);
-}
-
-static void add_number(struct call *call, uint64_t number)
-{
-	char text[24];
-
-	snprintf(text, sizeof text, "%" PRIu64, number);
-	add_text(call, text);
-}
-
-static void add_table_key(struct call *call, const struct store_redis *self,
-	const struct fold *fold, const char *epoch, struct view table)
-{
-	size_t start = call->text.size;
-
-	add_key(&call->text, self, fold, epoch, table);
-	add_piece(call, &call->text, start, call->text.size - start);
-}
-
-/* The writes of a change, those of each table together and in their order: tables do not depend on
- * one another, and few large operations cost Redis less than many small ones. */
-struct plan {
-	const struct write **writes;
-	size_t *first; /* of each table in writes; and, behind the last, the number of writes */
-	size_t table_count;
-};
-
-static void plan_done(struct plan *plan)
-{
-	free(plan->writes);
-	free(plan->first);
-}
-
-static void plan_writes(struct plan *plan, const struct change *change)
-{
-	struct map numbers = {0}; /* table name to its number, from 1 */
-	size_t count = change->write_count;
-	size_t *table_of_write = memory_new(count + 1, sizeof *table_of_write);
-	size_t *next;
-
-	plan->first = memory_new(count + 2, sizeof *plan->first);
-	plan->writes = memory_new(count + 1, sizeof *plan->writes);
-	for (size_t i = 0; i < count; i++) {
-		const struct write *write = &change->writes[i];
-		const char *name = change->arena.data + write->table;
-		size_t number = (size_t)(uintptr_t)map_get(&numbers, name, write->table_size);
-
-		if (!number) {
-			number = ++plan->table_count;
-			map_put(&numbers, name, write->table_size, (void *)(uintptr_t)number);
-		}
-		table_of_write[i] = number - 1;
-		plan->first[number]++;
-	}
-	for (size_t t = 0; t < plan->table_count; t++)
-		plan->first[t + 1] += plan->first[t];
-	next = memory_new(count + 1, sizeof *next);
-	memcpy(next, plan->first, plan->table_count * sizeof *next);
-	for (size_t i = 0; i < count; i++)
-		plan->writes[next[table_of_write[i]]++] = &change->writes[i];
-	free(next);
-	free(table_of_write);
-	map_done(&numbers);
-}
-
-static void add_operation(struct call *call, const char *kind, size_t table, size_t count)
-{
-	add_text(call, kind);
-	add_number(call, table + 1);
-	add_number(call, count);
-}
-
-/* Writes of one kind to one table are one operation. */
-static void add_run(struct call *call, const struct change *change, size_t table,
-	const struct write *const writes[], size_t count)
-{
-	static const struct {
-		const char *name;
-		size_t arguments;
-	} kinds[] = {
-		[WRITE_PUT] = {"put", 2},
-		[WRITE_DROP] = {"drop", 1},
-		[WRITE_APPEND] = {"append", 3},
-		[WRITE_TRIM] = {"trim", 1},
-	};
-	enum write_kind kind = writes[0]->kind;
-
-	add_operation(call, kinds[kind].name, table, count * kinds[kind].arguments);
-	for (size_t i = 0; i < count; i++) {
-		const struct write *write = writes[i];
-
-		if (kind == WRITE_PUT || kind == WRITE_DROP)
-			add_piece(call, &change->arena, write->field, write->field_size);
-		if (kind == WRITE_APPEND || kind == WRITE_TRIM)
-			add_number(call, write->sequence);
-		if (kind == WRITE_APPEND)
-			add_number(call, write->keep);
-		if (kind == WRITE_PUT || kind == WRITE_APPEND)
-			add_piece(call, &change->arena, write->data, write->data_size);
-	}
-}
-
-static void add_table(struct call *call, const struct change *change, size_t table,
-	const struct write *const writes[], size_t count)
-{
-	int64_t ttl_s = 0;
-
-	for (size_t from = 0, to; from < count; from = to) {
-		to = from + 1;
-		while (to < count && writes[to]->kind == writes[from]->kind)
-			to++;
-		add_run(call, change, table, writes + from, to - from);
-	}
-	for (size_t i = 0; i < count; i++)
-		if (writes[i]->kind == WRITE_PUT || writes[i]->kind == WRITE_APPEND)
-			ttl_s = writes[i]->ttl_s;
-	if (ttl_s > 0) {
-		add_operation(call, "expire", table, 1);
-		add_number(call, (uint64_t)ttl_s);
-	}
-}
-
-static void add_keys(struct call *call, const struct store_redis *self, const struct fold *fold,
-	const struct head *head, const struct change *change, const struct plan *plan)
-{
-	add_number(call, plan->table_count + 2);
-	add_table_key(call, self, fold, NULL, view_of("head"));
-	add_table_key(call, self, fold, head->epoch, view_of("outbox"));
-	for (size_t t = 0; t < plan->table_count; t++) {
-		const struct write *write = plan->writes[plan->first[t]];
-
-		add_table_key(call, self, fold, head->epoch,
-			change_view(change, write->table, write->table_size));
-	}
-}
-
-static void add_outputs(struct call *call, const struct change *change)
-{
-	add_number(call, change->output_count);
-	for (size_t i = 0; i < change->output_count; i++) {
-		const struct output *output = &change->outputs[i];
-
-		add_piece(call, &change->arena, output->topic, output->topic_size);
-		add_piece(call, &change->arena, output->key, output->key_size);
-		add_piece(call, &change->arena, output->value, output->value_size);
-		add_piece(call, &change->arena, output->headers, output->headers_size);
-	}
-}
-
-static void add_step(struct call *call, const struct store_redis *self, const struct fold *fold,
-	const struct head *head, const char *next, const struct change *change)
-{
-	CLEANUP(plan_done) struct plan plan = {0};
-
-	plan_writes(&plan, change);
-	add_text(call, "FCALL");
-	add_text(call, "modelwatch_advance");
-	add_keys(call, self, fold, head, change, &plan);
-	add_text(call, head->token);
-	add_text(call, next);
-	add_text(call, head->epoch);
-	add_outputs(call, change);
-	for (size_t t = 0; t < plan.table_count; t++)
-		add_table(call, change, t, plan.writes + plan.first[t],
-			plan.first[t + 1] - plan.first[t]);
-}
-
-static enum rc make_call(
-	struct store_redis *self, const struct call *call, struct reply **reply, struct err *err)
-{
-	struct view *arguments = memory_new(call->count, sizeof *arguments);
-
-	for (size_t i = 0; i < call->count; i++) {
-		const struct piece *piece = &call->pieces[i];
-
-		if (piece->size)
-			arguments[i] = (struct view){piece->in->data + piece->offset, piece->size};
-	}
-	enum rc rc = redis_call(self->redis, arguments, call->count, reply, err);
-
-	free(arguments);
-	return rc;
-}
-
 static enum rc advance(struct store *store, const struct fold *fold, const struct head *head,
 	const char *next, const struct change *change, struct err *err)
 {
 	struct store_redis *self = self_of(store);
-	CLEANUP(call_done) struct call call = {0};
+	CLEANUP(step_call_done) struct step_call call = {0};
 	CLEANUP(reply_free) struct reply *reply = NULL;
 
 	TRY(ready(self, err));
-	add_step(&call, self, fold, head, next, change);
-	enum rc rc = make_call(self, &call, &reply, err);
+	step_call_make(&call, self->prefix, fold, head, next, change);
+	enum rc rc = redis_call(self->redis, call.arguments, call.count, &reply, err);
 
 	if (rc == RC_RETRY && !redis_is_connected(self->redis))
 		return err_prefix(err, RC_REJECT,

@@ -53,28 +53,6 @@ static double signed_distance(size_t j)
 	return j % 2 ? -d : d;
 }
 
-static bool in_tail(const struct bank *bank, size_t tail, size_t k)
-{
-	return tail < UPPER_CUTS ? k >= bank->edge[tail] : k < bank->edge[tail];
-}
-
-/* Exponential families around the normal score, each with mean about 1 under the reference. */
-static double ordered_unscaled(const struct bank *bank, size_t j, size_t k)
-{
-	double factor;
-
-	if (j >= UPPERS) {
-		size_t tail = tail_of(j, &factor);
-
-		return in_tail(bank, tail, k) ? log(factor) : 0;
-	}
-	double d = signed_distance(j);
-	double z = bank->place[k];
-	double exponent = (j < SCALES ? d * z : d * (z * z - 1) / M_SQRT2) - d * d / 2;
-
-	return fmin(fmax(exponent, -EXPONENT_MAX), EXPONENT_MAX);
-}
-
 static const double *group_factors(const struct bank *bank, size_t *count)
 {
 	bool errors = bank->kind == BANK_ERRORS;
@@ -83,41 +61,81 @@ static const double *group_factors(const struct bank *bank, size_t *count)
 	return errors ? error_factors : class_factors;
 }
 
-/* One row as far as it does not depend on the bin. */
+/* One row, as far as it does not depend on the bin. */
 struct row {
-	const struct bank *bank;
-	size_t j;
-	double group;
-	double log_factor;
+	const double *place;
+	enum { ROW_LOCATION, ROW_SCALE, ROW_UPPER_TAIL, ROW_LOWER_TAIL, ROW_GROUP } shape;
+	double distance;   /* location, scale */
+	size_t edge;       /* tails */
+	double group;      /* group */
+	double log_factor; /* tails, group */
 	double log_norm;
 };
 
-static struct row row_of(const struct bank *bank, size_t j)
+static struct row ordered_row(const struct bank *bank, size_t j)
 {
-	struct row row = {.bank = bank, .j = j};
+	struct row row = {.place = bank->place, .log_norm = bank->log_norm[j]};
+	double factor;
 
-	if (bank->kind == BANK_ORDERED) {
-		row.log_norm = bank->log_norm[j];
+	if (j < UPPERS) {
+		row.shape = j < SCALES ? ROW_LOCATION : ROW_SCALE;
+		row.distance = signed_distance(j);
 		return row;
 	}
+	row.shape = j < LOWERS ? ROW_UPPER_TAIL : ROW_LOWER_TAIL;
+	row.edge = bank->edge[tail_of(j, &factor)];
+	row.log_factor = log(factor);
+	return row;
+}
+
+static struct row group_row(const struct bank *bank, size_t j)
+{
 	size_t count;
 	const double *factors = group_factors(bank, &count);
 	double factor = factors[j % count];
 
-	row.group = (double)(j / count);
-	row.log_factor = log(factor);
-	row.log_norm = -log1p(bank->share[j / count] * (factor - 1));
-	return row;
+	return (struct row){
+		.place = bank->place,
+		.shape = ROW_GROUP,
+		.group = (double)(j / count),
+		.log_factor = log(factor),
+		.log_norm = -log1p(bank->share[j / count] * (factor - 1)),
+	};
+}
+
+static struct row row_of(const struct bank *bank, size_t j)
+{
+	return bank->kind == BANK_ORDERED ? ordered_row(bank, j) : group_row(bank, j);
+}
+
+/* exp(d x - d^2 / 2) has mean one if x is standard normal, and nearly so if x = (z^2 - 1) / sqrt 2,
+ * which has mean 0 and variance 1 too. */
+static double tilt(double d, double x)
+{
+	double exponent = d * x - d * d / 2;
+
+	if (exponent > EXPONENT_MAX)
+		return EXPONENT_MAX;
+	return exponent < -EXPONENT_MAX ? -EXPONENT_MAX : exponent;
 }
 
 static double row_log_ratio(const struct row *row, size_t k)
 {
-	const struct bank *bank = row->bank;
+	double z = row->place[k];
 
-	if (bank->kind == BANK_ORDERED)
-		return ordered_unscaled(bank, row->j, k) + row->log_norm;
-	/* Groups are small whole numbers: equal means equal. */
-	return (bank->place[k] == row->group ? row->log_factor : 0) + row->log_norm;
+	switch (row->shape) {
+	case ROW_LOCATION:
+		return row->log_norm + tilt(row->distance, z);
+	case ROW_SCALE:
+		return row->log_norm + tilt(row->distance, (z * z - 1) * M_SQRT1_2);
+	case ROW_UPPER_TAIL:
+		return row->log_norm + (k >= row->edge ? row->log_factor : 0);
+	case ROW_LOWER_TAIL:
+		return row->log_norm + (k < row->edge ? row->log_factor : 0);
+	case ROW_GROUP: /* small whole numbers: equal means equal */
+		return row->log_norm + (z == row->group ? row->log_factor : 0);
+	}
+	return 0;
 }
 
 /* The cuts divide the bins once: u never falls with k. */
@@ -145,17 +163,18 @@ static void place_ordered(struct bank *bank, const uint64_t *reference, double *
 	}
 }
 
+/* log_norm is still 0 here, so that rows are not scaled yet. */
 static void norm_ordered(struct bank *bank, const uint64_t *reference)
 {
 	double total = (double)binned_total(reference, bank->bins);
 
 	for (size_t j = 0; j < BANK_ORDERED_MEMBERS; j++) {
+		struct row row = ordered_row(bank, j);
 		double mean = 0;
 
 		for (size_t k = 0; k < bank->bins; k++)
 			if (reference[k])
-				mean += (double)reference[k] / total *
-					exp(ordered_unscaled(bank, j, k));
+				mean += (double)reference[k] / total * exp(row_log_ratio(&row, k));
 		bank->log_norm[j] = -log(mean);
 	}
 }

@@ -206,9 +206,10 @@ double special_negative_binomial_high(double k, double mean, double phi)
 
 double special_log_add(double a, double b)
 {
-	double high = fmax(a, b);
+	double high = a > b ? a : b;
+	double low = a > b ? b : a;
 
 	if (isinf(high))
 		return high;
-	return high + log1p(exp(fmin(a, b) - high));
+	return high + log1p(exp(low - high));
 }

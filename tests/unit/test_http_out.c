@@ -359,6 +359,27 @@ static void a_huge_answer_is_cut_and_still_an_answer(void **state)
 	assert_memory_equal(asked->body, "0123456789abcdef01", 18);
 }
 
+static void a_call_may_ask_for_less_or_more_of_an_answer(void **state)
+{
+	static const size_t limits[] = {1, 1000, 200 * 1024};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(limits); i++) {
+		struct http_out *http = opened(allow_loopback, 1);
+		struct config_http to = {
+			.url = (char *)url_of("127.0.0.1", "/huge"), .ca = "", .timeout_ms = 1000};
+		struct http_outcome outcome;
+
+		http_out_start(
+			http, &(struct http_call){
+				      .method = "GET", .to = &to, .answer_bytes_max = limits[i]});
+		assert_true(http_out_take(http, 5000, &outcome));
+		assert_int_equal(outcome.fate, HTTP_ANSWERED);
+		assert_int_equal(outcome.body.size, limits[i]);
+		http_out_close(http);
+	}
+}
+
 struct fate_row {
 	const char *path;
 	enum http_fate fate;
@@ -577,6 +598,7 @@ int main(void)
 		cmocka_unit_test(a_redirect_is_an_answer_and_is_not_followed),
 		cmocka_unit_test(a_proxy_of_the_environment_is_not_used),
 		cmocka_unit_test(a_huge_answer_is_cut_and_still_an_answer),
+		cmocka_unit_test(a_call_may_ask_for_less_or_more_of_an_answer),
 		cmocka_unit_test(what_was_sent_without_a_whole_answer_is_unknown),
 		cmocka_unit_test(what_never_began_to_be_sent_has_failed),
 		cmocka_unit_test(retry_after_is_read_as_seconds_or_as_a_date),

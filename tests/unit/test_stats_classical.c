@@ -125,9 +125,9 @@ static void equal_arms_are_at_distance_zero(void **state)
 
 static void poor_bins_are_merged_for_chi2(void **state)
 {
-	/* Expected 5 per arm needs 10 in both; what is left at the end joins its neighbour. */
-	const uint64_t a[] = {2, 1, 9, 30, 0, 3, 1, 1}, b[] = {0, 2, 6, 34, 0, 4, 0, 1};
-	const uint64_t merged_a[] = {12, 30, 5}, merged_b[] = {8, 34, 5};
+	/* Expected 5 per arm needs 11 in both; what is left at the end joins its neighbour. */
+	const uint64_t a[] = {2, 1, 9, 30, 0, 3, 1, 1, 1, 1}, b[] = {0, 2, 6, 34, 0, 4, 0, 1, 0, 0};
+	const uint64_t merged_a[] = {12, 30, 7}, merged_b[] = {8, 34, 5};
 	struct classical_test fine, merged;
 
 	(void)state;

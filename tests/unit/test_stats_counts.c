@@ -161,6 +161,47 @@ static void the_level_follows_with_five_minutes(void **state)
 	near(rate.level, 2000 - 1000 * exp(-1), 1e-6);
 }
 
+/* sd of at most 2 % where the tolerance is 6 %: weight 2 level 0.02^2 / phi. */
+static void the_level_of_a_rare_stream_follows_more_slowly(void **state)
+{
+	struct counts_rate rate = {.level = 2,
+		.phi_mean = 1,
+		.ticks = 1000000,
+		.differences = 1000000,
+		.last = 2,
+		.last_season = 1};
+	double weight = 2 * 2 * 0.0004 / counts_rate_phi(&rate);
+
+	(void)state;
+	counts_rate_learn(&rate, &ten_seconds, 3, 1);
+	near(rate.level, 2 + weight, 1e-6);
+}
+
+static void dispersion_allows_for_the_season(void **state)
+{
+	struct counts_rate rate = {0};
+
+	(void)state;
+	/* 1100 and 1000 per unit of season: 100^2 / (1050 (1 / 1.5 + 1 / 0.5)) */
+	for (int t = 0; t < 100000; t++)
+		counts_rate_learn(&rate, &ten_seconds, t % 2 ? 500 : 1650, t % 2 ? 0.5 : 1.5);
+	near(counts_rate_phi(&rate), 1.1 * (4096 * 1e4 / 2800 + 300) / 4196, 0.02);
+}
+
+static void one_outage_teaches_little_dispersion(void **state)
+{
+	struct counts_rate rate = {.level = 1e6,
+		.phi_mean = 1,
+		.ticks = 1000000,
+		.differences = 1000000,
+		.last = 1e6,
+		.last_season = 1};
+
+	(void)state;
+	counts_rate_learn(&rate, &ten_seconds, 0, 1);
+	near(rate.phi_mean, 1 + 499.0 / 4096, 1e-9);
+}
+
 static void a_season_scales_the_level(void **state)
 {
 	struct counts_rate rate = {0};
@@ -306,6 +347,9 @@ int main(void)
 		cmocka_unit_test(dispersion_starts_at_three_and_is_learned),
 		cmocka_unit_test(slow_change_teaches_no_dispersion),
 		cmocka_unit_test(the_level_follows_with_five_minutes),
+		cmocka_unit_test(the_level_of_a_rare_stream_follows_more_slowly),
+		cmocka_unit_test(dispersion_allows_for_the_season),
+		cmocka_unit_test(one_outage_teaches_little_dispersion),
 		cmocka_unit_test(a_season_scales_the_level),
 		cmocka_unit_test(hold_and_season_zero_teach_nothing),
 		cmocka_unit_test(grids_run_away_from_their_edge),

@@ -125,6 +125,30 @@ static void a_clear_rate_ratio_excludes_one(void **state)
 	assert_false(effect_rate_ratio(good, none, &level, &effect));
 }
 
+/* alpha / 2 per arm, and per arm and class. */
+static void alpha_is_shared_by_the_arms_and_classes(void **state)
+{
+	const uint64_t reference[] = {30000, 20000, 50000}, judged[] = {2500, 2000, 5500};
+	const struct effect_level level = {0.001, 1000};
+	double low_a, high_a, low_b, high_b;
+	struct effect effect;
+	size_t which;
+
+	(void)state;
+	assert_true(mixture_bernoulli_interval(100, 9000, 0.0005, 1000, &low_a, &high_a));
+	assert_true(mixture_bernoulli_interval(300, 8000, 0.0005, 1000, &low_b, &high_b));
+	assert_true(effect_rate_ratio(
+		(struct effect_rate){100, 9000}, (struct effect_rate){300, 8000}, &level, &effect));
+	near(effect.low, low_b / high_a, 1e-12);
+	near(effect.high, high_b / low_a, 1e-12);
+	assert_true(mixture_bernoulli_interval(30000, 100000, 0.001 / 6, 1000, &low_a, &high_a));
+	assert_true(mixture_bernoulli_interval(2500, 10000, 0.001 / 6, 1000, &low_b, &high_b));
+	assert_true(effect_largest_share(reference, judged, 3, &level, &which, &effect));
+	assert_int_equal(which, 0);
+	near(effect.low, low_b - high_a, 1e-12);
+	near(effect.high, high_b - low_a, 1e-12);
+}
+
 static void a_mean_shift_is_in_sd_of_the_reference(void **state)
 {
 	/* sd 1 up to the divisor n - 1; the same with an offset of 1e9 */
@@ -212,6 +236,7 @@ int main(void)
 		cmocka_unit_test(a_quantile_ratio_waits_for_both_arms),
 		cmocka_unit_test(rate_ratios_hold_their_value),
 		cmocka_unit_test(a_clear_rate_ratio_excludes_one),
+		cmocka_unit_test(alpha_is_shared_by_the_arms_and_classes),
 		cmocka_unit_test(a_mean_shift_is_in_sd_of_the_reference),
 		cmocka_unit_test(a_mean_shift_is_the_normal_mixture),
 		cmocka_unit_test(a_mean_shift_needs_a_spread),

@@ -64,6 +64,19 @@ static void a_bound_is_where_its_mixture_meets_the_line(void **state)
 	}
 }
 
+/* Tuned to less than one step, the prior keeps a thousandth of a trial. */
+static void a_prior_never_vanishes(void **state)
+{
+	struct mixture mixture = {
+		.kind = MIXTURE_BETA_BINOMIAL_TWO, .rho = 1e-6, .g = 0.2, .h = 0.8};
+
+	(void)state;
+	near("log M", mixture_log(&mixture, 30 - 0.2 * 100, 0.16 * 100),
+		mixture_two_arms(70, 30, 0.2, 0.001), 1e-9);
+	near("log M", mixture_bernoulli(30, 100, 0.2, 1e-6), mixture_two_arms(70, 30, 0.2, 0.001),
+		1e-9);
+}
+
 static void no_bound_before_it_can_be_reached(void **state)
 {
 	struct mixture rare = {.kind = MIXTURE_BETA_BINOMIAL_TWO, .rho = 1, .g = 0.5, .h = 0.5};
@@ -192,6 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mixtures_have_the_published_values),
 		cmocka_unit_test(a_bound_is_where_its_mixture_meets_the_line),
+		cmocka_unit_test(a_prior_never_vanishes),
 		cmocka_unit_test(no_bound_before_it_can_be_reached),
 		cmocka_unit_test(normal_mixture_has_the_new_vectors),
 		cmocka_unit_test(stitching_has_the_published_values),

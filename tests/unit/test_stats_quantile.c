@@ -175,6 +175,20 @@ static void ratios_need_positive_finite_edges(void **state)
 	near(high, 2, 0);
 }
 
+static void a_ratio_spends_half_of_alpha_on_each_arm(void **state)
+{
+	static struct fine fine;
+	const struct quantile_level level = {0.5, 0.05, 300}, half = {0.5, 0.025, 300};
+	double low, high, arm_low, arm_high;
+
+	(void)state;
+	fill_fine(&fine, 1);
+	assert_true(quantile_interval(&fine.sample, &half, &arm_low, &arm_high));
+	assert_true(quantile_ratio_interval(&fine.sample, &fine.sample, &level, &low, &high));
+	near(low, arm_low / arm_high, 1e-15);
+	near(high, arm_high / arm_low, 1e-15);
+}
+
 static void merging_counts_first_changes_nothing(void **state)
 {
 	static struct fine fine, doubled;
@@ -206,6 +220,7 @@ int main(void)
 		cmocka_unit_test(a_side_without_enough_data_gives_no_interval),
 		cmocka_unit_test(all_mass_in_one_bin_is_between_its_edges),
 		cmocka_unit_test(ratios_need_positive_finite_edges),
+		cmocka_unit_test(a_ratio_spends_half_of_alpha_on_each_arm),
 		cmocka_unit_test(merging_counts_first_changes_nothing),
 	};
 

@@ -94,6 +94,13 @@ static void logarithms_go_on_where_probabilities_are_zero(void **state)
 	assert_true(special_normal_tail(60) >= 0); /* does not abort */
 }
 
+static void a_mistake_does_not_abort(void **state)
+{
+	(void)state;
+	assert_false(isfinite(special_log_gamma(0)));
+	assert_false(isfinite(special_log_beta(-1, 2)));
+}
+
 static void both_ends_of_a_tail_meet(void **state)
 {
 	(void)state;
@@ -149,6 +156,7 @@ int main(void)
 		cmocka_unit_test(tails_of_counts_have_the_published_values),
 		cmocka_unit_test(closed_forms_are_met_to_twelve_digits),
 		cmocka_unit_test(logarithms_go_on_where_probabilities_are_zero),
+		cmocka_unit_test(a_mistake_does_not_abort),
 		cmocka_unit_test(both_ends_of_a_tail_meet),
 		cmocka_unit_test(large_counts_keep_most_digits),
 		cmocka_unit_test(borders_are_limits),

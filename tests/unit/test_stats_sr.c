@@ -95,6 +95,18 @@ static void since_is_the_tick_after_the_last_minimum(void **state)
 	assert_true(member.cusum <= member.log_r); /* W <= R */
 }
 
+static void back_at_its_start_it_starts_again(void **state)
+{
+	struct sr_member member;
+	const double log_e[] = {0.5, -0.5, 0.25};
+
+	(void)state;
+	sr_init(&member, 1);
+	for (int t = 0; t < 3; t++)
+		sr_step(&member, 1, &log_e[t], t * 10);
+	assert_int_equal(member.since, 20);
+}
+
 static void the_leader_is_the_first_of_the_largest(void **state)
 {
 	struct sr_member members[MEMBERS] = {{.log_r = 1}, {.log_r = 3}, {.log_r = 3}};
@@ -124,6 +136,7 @@ int main(void)
 		cmocka_unit_test(betting_nothing_counts_ticks),
 		cmocka_unit_test(it_survives_huge_and_lost_bets),
 		cmocka_unit_test(since_is_the_tick_after_the_last_minimum),
+		cmocka_unit_test(back_at_its_start_it_starts_again),
 		cmocka_unit_test(the_leader_is_the_first_of_the_largest),
 		cmocka_unit_test(lines_are_the_published_ones),
 	};
