@@ -77,6 +77,13 @@ $(BUILD)/flow/%: $(BUILD)/tests/flow/%.o $(ARCHIVE)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -lcmocka $(LIBS) -o $@
 
+# Programs that live tests drive: the contract of a port against the real thing.
+LIVE := $(patsubst tests/live/%.c,$(BUILD)/live/%,$(wildcard tests/live/*.[ch]))
+
+$(BUILD)/live/%: $(BUILD)/tests/live/%.o $(ARCHIVE)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ -lcmocka $(LIBS) -o $@
+
 # ---- checks
 
 # Tests print in the order of their cost; the first that fails ends the run.
@@ -86,7 +93,7 @@ unit: $(UNIT)
 flow: $(FLOW)
 	@tests/run-c $(FLOW)
 
-live: all
+live: all $(LIVE)
 	@/usr/bin/python3 -m pytest -q -x tests/live
 
 rooms:
@@ -94,7 +101,7 @@ rooms:
 
 FORMATTED = $(wildcard core/*.[ch] core/stats/*.[ch] ports/*.[ch] ingest/*.[ch] detectors/*.[ch] \
 	alerts/*.[ch] remediate/*.[ch] console/*.[ch] ctl/*.[ch] demo/*.[ch] bench/*.[ch] \
-	tests/unit/*.c tests/flow/*.c tests/live/*.c)
+	tests/unit/*.c tests/flow/*.c tests/live/*.[ch])
 
 format:
 	@clang-format --dry-run -Werror $(FORMATTED)
@@ -109,6 +116,8 @@ warnings:
 	@$(MAKE) --no-print-directory WERROR=1 BUILD=build/gcc CC=gcc objects
 	@$(MAKE) --no-print-directory WERROR=1 BUILD=build/clang CC=clang objects
 
+programs: $(LIVE)
+
 objects: $(OBJECTS) $(SERVICES:%=$(BUILD)/%/main.o) $(BUILD)/ctl/main.o
 
 sanitizers:
@@ -120,7 +129,7 @@ check: rooms format lint warnings unit flow sanitizers live
 
 test:
 	@tests/setup
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j2 all programs
 	@tests/all
 
 demo:
@@ -134,6 +143,6 @@ bench: all
 clean:
 	rm -rf build
 
-.PHONY: all clean unit flow live rooms format lint warnings objects sanitizers check test demo bench
+.PHONY: all programs clean unit flow live rooms format lint warnings objects sanitizers check test demo bench
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)

@@ -568,7 +568,9 @@ static void place_window(struct windows *windows, struct view field, enum level 
 	if (part->layout == restored->layout)
 		window_merge(part, restored, (size_t)windows->config->limits.classes);
 	window_done(restored);
-	if (!same)
+	if (same)
+		window->stored = true;
+	else
 		change_drop(windows->change, TABLE_STATE, field);
 }
 

@@ -97,8 +97,8 @@ static void logarithms_go_on_where_probabilities_are_zero(void **state)
 static void a_mistake_does_not_abort(void **state)
 {
 	(void)state;
-	assert_false(isfinite(special_log_gamma(0)));
-	assert_false(isfinite(special_log_beta(-1, 2)));
+	assert_true(!isfinite(special_log_gamma(0)));
+	assert_true(!isfinite(special_log_beta(-1, 2)));
 }
 
 static void both_ends_of_a_tail_meet(void **state)
