@@ -85,7 +85,7 @@ static enum rc create_topic(struct init *init, const struct own_topic *own, stru
 		printf("topic %s: created, %d partition%s\n", name, init->partitions,
 			init->partitions == 1 ? "" : "s");
 	else if (rc == RC_NONE && err->text[0])
-		printf("topic %s: is there; warning: %s\n", name, err->text);
+		printf("warning: %s\n", err->text);
 	else if (rc == RC_NONE)
 		printf("topic %s: is there\n", name);
 	else
@@ -104,9 +104,9 @@ static void look_at_event_topic(struct init *init, const char *name)
 		printf("topic %s: is there, %d partition%s of events\n", name, partitions,
 			partitions == 1 ? "" : "s");
 	else if (rc == RC_NONE)
-		printf("topic %s: warning: does not exist yet; ingest waits for it\n", name);
+		printf("warning: topic %s does not exist yet; ingest waits for it\n", name);
 	else
-		printf("topic %s: warning: %s\n", name, err.text);
+		printf("warning: %s\n", err.text);
 }
 
 static enum rc install(struct init *init, struct err *err)

@@ -26,19 +26,24 @@ void words_time(int64_t ms, struct bytes *out)
 
 void words_duration(int64_t ms, struct bytes *out)
 {
-	int64_t s = ms / 1000;
+	static const struct {
+		int64_t ms;
+		const char *one, *many;
+	} units[] = {{86400000, "day", "days"}, {3600000, "h", "h"}, {60000, "min", "min"},
+		{1000, "s", "s"}, {1, "ms", "ms"}};
+	size_t i = 0;
 
-	if (ms < 1000)
-		bytes_format(out, "%" PRId64 " ms", ms);
-	else if (s < 60)
-		bytes_format(out, "%" PRId64 " s", s);
-	else if (s < 3600)
-		bytes_format(out, "%" PRId64 " min %" PRId64 " s", s / 60, s % 60);
-	else if (s < 86400)
-		bytes_format(out, "%" PRId64 " h %" PRId64 " min", s / 3600, s / 60 % 60);
-	else
-		bytes_format(out, "%" PRId64 " %s %" PRId64 " h", s / 86400,
-			s < 172800 ? "day" : "days", s / 3600 % 24);
+	while (i < 4 && ms < units[i].ms)
+		i++;
+	int64_t whole = ms / units[i].ms;
+
+	bytes_format(out, "%" PRId64 " %s", whole, whole == 1 ? units[i].one : units[i].many);
+	if (i >= 3) /* parts of seconds interest nobody */
+		return;
+	int64_t rest = ms % units[i].ms / units[i + 1].ms;
+
+	if (rest)
+		bytes_format(out, " %" PRId64 " %s", rest, units[i + 1].many);
 }
 
 void words_text(struct view text, struct bytes *out)

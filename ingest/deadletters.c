@@ -209,7 +209,7 @@ static void emit(const struct config *config, const struct deadletter *letter,
 		value = (struct view){"", 0};
 	} else if (config->deadletter_payload == PAYLOAD_REDACTED) {
 		deadletter_disguise(value, &disguised);
-		value = (struct view){disguised.data, disguised.size};
+		value = bytes_view(&disguised);
 	}
 	change_emit(change, TOPIC_DEADLETTER, view_of(fingerprint), value, &headers);
 }
@@ -267,7 +267,7 @@ void deadletters_change(struct deadletters *deadletters, const char *topic, int3
 		struct view json = {data.data, data.size};
 
 		change_put(change, TABLE_DEADLETTERS, view_of(group->fingerprint), json);
-		change_put(change, TABLE_STATE, (struct view){field.data, field.size}, json);
+		change_put(change, TABLE_STATE, bytes_view(&field), json);
 		group->dirty = false;
 	}
 	deadletters->changed_count = 0;

@@ -135,7 +135,7 @@ static void drop_model(struct models *models, size_t place, struct change *chang
 	CLEANUP(bytes_done) struct bytes field = {0};
 
 	bytes_format(&field, "model:%s", model->name);
-	change_drop(change, TABLE_STATE, (struct view){field.data, field.size});
+	change_drop(change, TABLE_STATE, bytes_view(&field));
 	forget_changed(models, model);
 	map_take(&models->by_name, model->name, strlen(model->name));
 	models->list[place] = models->list[--models->count];
@@ -482,8 +482,8 @@ void models_change(struct models *models, struct change *change)
 		bytes_clear(&data);
 		bytes_format(&field, "model:%s", model->name);
 		model_to_json(model, &data);
-		change_put(change, TABLE_STATE, (struct view){field.data, field.size},
-			(struct view){data.data, data.size});
+		change_put(change, TABLE_STATE, bytes_view(&field),
+			bytes_view(&data));
 		model->dirty = 0;
 	}
 	models->changed_count = 0;

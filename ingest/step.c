@@ -10,6 +10,7 @@
 #include "ingest/windows.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +49,7 @@ struct ingest *ingest_new(
 	ingest->format = format;
 	ingest->decoder = event_decoder_new(config);
 	snprintf(ingest->log_name, sizeof ingest->log_name, "%s", log_name);
-	place_init(&ingest->place);
+	place_init(&ingest->place, log_name);
 	ingest->models.config = config;
 	ingest->windows = (struct windows){.config = config,
 		.models = &ingest->models,
@@ -241,6 +242,7 @@ static void bury(struct ingest *ingest, const struct log_message *message,
 	deadletters_add(&ingest->deadletters, &letter, &ingest->waiting);
 }
 
+/* Kept for later: one digest a step is enough. */
 static void remember(struct ingest *ingest, const struct log_message *message)
 {
 	bytes_clear(&ingest->last_key);
@@ -278,7 +280,7 @@ void ingest_mark(struct ingest *ingest, int64_t watermark_ms)
 	view_copy(view_of(ingest->log_name), mark.log, sizeof mark.log);
 	mark_to_json(&mark, &json);
 	change_append(&ingest->waiting, TABLE_MARKS, ++place->marks,
-		(struct view){json.data, json.size}, MARKS_KEPT, 0);
+		bytes_view(&json), MARKS_KEPT, 0);
 	ingest->record_due = true;
 	ingest->dirty = true;
 	windows_close(&ingest->windows, watermark_ms);
@@ -363,7 +365,7 @@ static void append_record(struct ingest *ingest, size_t first, size_t count)
 	}
 	close_record_to_blob(&record, &blob);
 	change_append(&ingest->waiting, TABLE_CLOSES, record.sequence,
-		(struct view){blob.data, blob.size}, CLOSES_KEPT, CLOSES_TTL_S);
+		bytes_view(&blob), CLOSES_KEPT, CLOSES_TTL_S);
 	uint64_t below = place_trim(place, blob.size);
 
 	if (below)
@@ -389,6 +391,15 @@ static void append_records(struct ingest *ingest)
 	ingest->record_due = false;
 }
 
+static void compute_fingerprint(struct ingest *ingest)
+{
+	if (ingest->fingerprint_due)
+		ingest->place.fingerprint = cursor_fingerprint(
+			bytes_view(&ingest->last_key),
+			bytes_view(&ingest->last_value));
+	ingest->fingerprint_due = false;
+}
+
 void ingest_change(struct ingest *ingest, struct change *change)
 {
 	struct change *waiting = &ingest->waiting;
@@ -398,7 +409,7 @@ void ingest_change(struct ingest *ingest, struct change *change)
 	models_change(&ingest->models, waiting);
 	deadletters_change(
 		&ingest->deadletters, ingest->place.topic, ingest->place.partition, waiting);
-	ingest_fingerprint(ingest, &(uint64_t){0});
+	compute_fingerprint(ingest);
 	place_change(&ingest->place, ingest->log_name, waiting);
 	ingest->dirty = false;
 
@@ -426,6 +437,12 @@ int64_t ingest_last_ts(const struct ingest *ingest)
 int64_t ingest_next_close(const struct ingest *ingest)
 {
 	return ingest->windows.next_close_ms;
+}
+
+int64_t ingest_fingerprint(const struct ingest *ingest, uint64_t *fingerprint)
+{
+	*fingerprint = ingest->place.fingerprint;
+	return ingest->place.fingerprint ? ingest->place.last_offset : -1;
 }
 
 size_t ingest_model_count(const struct ingest *ingest)

@@ -53,8 +53,8 @@ int64_t ingest_next_close(const struct ingest *ingest); /* the watermark that cl
 size_t ingest_model_count(const struct ingest *ingest);
 size_t ingest_open_windows(const struct ingest *ingest);
 
-/* The last message that was folded, for proving that the log is still the same one: its offset (-1: none) and
- * cursor_fingerprint() (core/cursor.h). Where its offset was no message but a hole, none. */
+/* The last message before the last step, or before what was restored, for proving that the log is still the same
+ * one: its offset (-1: none) and cursor_fingerprint() (core/cursor.h). */
 int64_t ingest_fingerprint(const struct ingest *ingest, uint64_t *fingerprint);
 
 struct ingest_counters {

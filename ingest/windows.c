@@ -245,11 +245,6 @@ void windows_count_late(
 	window->sum += (millionths)lateness_ms * 1000000;
 }
 
-static struct view view_bytes(const struct bytes *bytes)
-{
-	return (struct view){bytes->data, bytes->size};
-}
-
 /* Eight bytes of from_ms, highest first, so that fields sort by time; then the series. */
 static void add_key(const struct window *window, struct bytes *key)
 {
@@ -278,7 +273,7 @@ static void put_closed(struct windows *windows, const struct window *window, enu
 		window->from_ms / levels[level].table_ms);
 	add_key(window, &field);
 	window_to_blob(window, &blob);
-	change_put_for(windows->change, table, view_bytes(&field), view_bytes(&blob),
+	change_put_for(windows->change, table, bytes_view(&field), bytes_view(&blob),
 		levels[level].ttl_s + (window->to_ms - window->from_ms) / 1000);
 }
 
@@ -366,7 +361,7 @@ static void close_span(
 
 		if (window->stored) {
 			state_field(window, &field);
-			change_drop(windows->change, TABLE_STATE, view_bytes(&field));
+			change_drop(windows->change, TABLE_STATE, bytes_view(&field));
 		}
 		put_closed(windows, &window->window, level);
 		hand_on(windows, window);
@@ -476,6 +471,16 @@ int64_t windows_close_all(struct windows *windows, int64_t watermark_ms)
 	return watermark_ms;
 }
 
+void windows_forget_closed(struct windows *windows)
+{
+	for (size_t i = 0; i < windows->closed_count; i++) {
+		for (size_t w = 0; w < windows->closed[i].window_count; w++)
+			window_done(&windows->closed[i].windows[w]);
+		free(windows->closed[i].windows);
+	}
+	windows->closed_count = 0;
+}
+
 void windows_done(struct windows *windows)
 {
 	for (size_t i = 0; i < windows->models->count; i++) {
@@ -492,11 +497,7 @@ void windows_done(struct windows *windows)
 			}
 		}
 	}
-	for (size_t i = 0; i < windows->closed_count; i++) {
-		for (size_t w = 0; w < windows->closed[i].window_count; w++)
-			window_done(&windows->closed[i].windows[w]);
-		free(windows->closed[i].windows);
-	}
+	windows_forget_closed(windows);
 	free(windows->closed);
 	free(windows->changed);
 }
@@ -512,7 +513,7 @@ void windows_change(struct windows *windows, struct change *change)
 		state_field(window, &field);
 		bytes_clear(&blob);
 		window_to_blob(&window->window, &blob);
-		change_put(change, TABLE_STATE, view_bytes(&field), view_bytes(&blob));
+		change_put(change, TABLE_STATE, bytes_view(&field), bytes_view(&blob));
 		window->stored = true;
 		window->dirty = 0;
 	}

@@ -51,6 +51,9 @@ void windows_close(struct windows *windows, int64_t watermark_ms);
  * or at this one if it is further: returned. */
 int64_t windows_close_all(struct windows *windows, int64_t watermark_ms);
 
+/* Frees the closed ticks: they were told. */
+void windows_forget_closed(struct windows *windows);
+
 /* Records "open:LEVEL:..." of table "state": changed ones written; one read back (after its model). */
 void windows_change(struct windows *windows, struct change *change);
 enum rc windows_restore(

@@ -195,7 +195,7 @@ static bool url_is_good(struct call *call, const char *text)
 			"URL with scheme %.40s is refused; expected http or https", scheme);
 	else if (user || password)
 		snprintf(call->reason, sizeof call->reason,
-			"URL with credentials for %.150s is refused; expected a bearer_file",
+			"URL with credentials for %.150s is refused; expected a bearer_token_file",
 			call->where);
 	curl_free(scheme);
 	curl_free(host);

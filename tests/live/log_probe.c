@@ -7,6 +7,7 @@
 #include "ports/clock.h"
 #include "ports/log.h"
 
+#include <librdkafka/rdkafka.h> /* to trim a topic: nothing of ours does that */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct probe {
 	struct log *log;
 	struct log_reader *reader;
 	struct log_writer *writer;
+	const char *brokers;
 };
 
 static const char *const outcomes[] = {"ok", "none", "retry", "reject", "fatal"};
@@ -52,7 +54,7 @@ static void do_take(struct probe *probe, char **words)
 	enum rc rc = log_take(probe->reader, atoi(words[1]), strtoul(words[2], NULL, 10), &messages,
 		&count, &gap, &err);
 
-	if (rc == RC_REJECT)
+	if (rc == RC_REJECT) /* before the sentence */
 		printf("gap %s %d %lld %lld %lld\n", gap.topic, (int)gap.partition,
 			(long long)gap.offset, (long long)gap.low, (long long)gap.high);
 	for (size_t i = 0; rc == RC_OK && i < count; i++)
@@ -214,6 +216,29 @@ static void do_create(struct probe *probe, char **words)
 	answer(log_create(probe->log, &topic, 5000, &err), &err);
 }
 
+static void do_trim(struct probe *probe, char **words)
+{
+	char why[256];
+	rd_kafka_conf_t *settings = rd_kafka_conf_new();
+	rd_kafka_topic_partition_list_t *before = rd_kafka_topic_partition_list_new(1);
+
+	rd_kafka_conf_set(settings, "bootstrap.servers", probe->brokers, why, sizeof why);
+	rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, settings, why, sizeof why);
+	rd_kafka_queue_t *answers = rd_kafka_queue_new(client);
+	rd_kafka_topic_partition_list_add(before, words[1], atoi(words[2]))->offset = atoll(words[3]);
+	rd_kafka_DeleteRecords_t *order = rd_kafka_DeleteRecords_new(before);
+	rd_kafka_DeleteRecords(client, &order, 1, NULL, answers);
+	rd_kafka_event_t *event = rd_kafka_queue_poll(answers, 10000);
+	printf("%s\n", event && !rd_kafka_event_error(event) ? "ok" : "fatal not trimmed");
+
+	if (event)
+		rd_kafka_event_destroy(event);
+	rd_kafka_DeleteRecords_destroy(order);
+	rd_kafka_queue_destroy(answers);
+	rd_kafka_topic_partition_list_destroy(before);
+	rd_kafka_destroy(client);
+}
+
 static void obey(struct probe *probe, char **words, size_t count)
 {
 	struct err err = {0};
@@ -251,6 +276,8 @@ static void obey(struct probe *probe, char **words, size_t count)
 		do_write(probe, words, count);
 	} else if (!strcmp(command, "big")) {
 		do_write_big(probe, words);
+	} else if (!strcmp(command, "trim")) {
+		do_trim(probe, words);
 	} else if (!strcmp(command, "written")) {
 		do_written(probe, words);
 	} else if (!strcmp(command, "load")) {
@@ -289,7 +316,7 @@ int main(int argc, char **argv)
 {
 	struct config_property properties[WORDS_MAX] = {0};
 	struct config_kafka kafka = {.brokers = argc > 1 ? argv[1] : "", .properties = properties};
-	struct probe probe = {0};
+	struct probe probe = {.brokers = kafka.brokers};
 	struct err err = {0};
 	char line[4096], *words[WORDS_MAX] = {0};
 
