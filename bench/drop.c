@@ -1,8 +1,8 @@
 /* bench/drop.c: the yardstick of `make bench`: the same reader as ingest's, every payload dropped.
  *
- * bench-drop --brokers LIST --topic TOPIC [--events N]: reads N events (0: up to the end as it is reached) of all
- * partitions from their beginnings and prints "events N seconds S cpu_ns_per_event X": wall time and processor
- * time of the whole process from the first message on. */
+ * bench-drop --brokers LIST --topic TOPIC [--events N]: reads N events (0: up to the end as it is
+ * reached) of all partitions from their beginnings and prints "events N seconds S cpu_ns_per_event
+ * X": wall time and processor time of the whole process from the first message on. */
 #include "ports/clock.h"
 #include "ports/log.h"
 
@@ -26,7 +26,7 @@ static int64_t cpu_us(void)
 
 	getrusage(RUSAGE_SELF, &usage);
 	return ((int64_t)usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
-		usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+	       usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
 }
 
 static bool is_at_end(struct run *run, struct log_reader *reader)

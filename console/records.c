@@ -35,6 +35,7 @@ struct list {
 	const char *id, *model, *state, *target; /* what is wanted; NULL: any */
 	struct record *records;
 	size_t count, capacity;
+	size_t unreadable; /* records that are no JSON */
 };
 
 static void list_done(struct list *list)
@@ -57,9 +58,12 @@ static enum rc take_record(void *context, struct view field, struct view data, s
 	struct list *list = context;
 	struct facts facts;
 
-	if (facts_from_json(data, &facts, err) != RC_OK)
-		return err_prefix(err, RC_FATAL, "table %s, field %.*s: ", list->family->table,
-			(int)(field.size < 80 ? field.size : 80), field.data);
+	(void)field;
+	/* One bad record must not hide the others from whoever is on call. */
+	if (facts_from_json(data, &facts, err) != RC_OK) {
+		list->unreadable++;
+		return RC_OK;
+	}
 	if (!is_wanted(list, &facts))
 		return RC_OK;
 	if (list->count == list->capacity) {
@@ -100,7 +104,10 @@ static enum rc write_list(
 			return err_set(err, RC_REJECT,
 				"more than %d bytes; ask with a smaller limit", ANSWER_BYTES_MAX);
 	}
-	bytes_text(out, "]}\n");
+	bytes_text(out, "]");
+	if (list->unreadable)
+		bytes_format(out, ",\"unreadable\":%zu", list->unreadable);
+	bytes_text(out, "}\n");
 	return RC_OK;
 }
 
@@ -193,11 +200,12 @@ enum rc answer_actions(const struct api *api, const struct http_request *request
 	return answer_list(&list, request, out, err);
 }
 
+/* Each partition has its own group of one fingerprint. */
 enum rc answer_deadletters(const struct api *api, const struct http_request *request,
 	const char *id, struct bytes *out, struct err *err)
 {
-	CLEANUP(list_done) struct list list = {.store = api->store, .family = &deadletters};
+	CLEANUP(list_done)
+	struct list list = {.store = api->store, .family = &deadletters, .id = id};
 
-	return id ? answer_one(api, &deadletters, id, out, err)
-		  : answer_list(&list, request, out, err);
+	return answer_list(&list, request, out, err);
 }

@@ -57,8 +57,8 @@ static void describe_inside(const struct key *key, const char *title, struct byt
 
 	if (!key->section)
 		return;
-	bytes_format(&inside, "%s%s%s%s", title, *title ? "." : "", key->name,
-		is_list(key) ? "[]" : "");
+	bytes_format(
+		&inside, "%s%s%s%s", title, *title ? "." : "", key->name, is_list(key) ? "[]" : "");
 	describe_section(key->section, inside.data, out);
 }
 

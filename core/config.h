@@ -209,14 +209,15 @@ struct mistakes {
 	size_t count;      /* all */
 };
 
-/* Adds one, at its place in file order (files by name). line 0: of the whole file, printed without a place. */
+/* Adds one, at its place in file order (files by name). line 0: about the whole file. */
 void mistakes_add(struct mistakes *mistakes, const char *file, int line, int column,
 	const char *format, ...) PRINTF_LIKE(5, 6);
 
 /* Reads documents (several are merged: mappings by key, lists appended) into *config. Secrets stay
  * NULL; every NAME_file (and ca, only to see that it can be read) is handed to load_secret: NULL with a
  * sentence in err becomes a mistake (load NULL: secrets are not loaded).
- * The digest is left empty. Returns RC_OK, or RC_FATAL when there was any mistake (config_done() is due either way). */
+ * The digest is left empty. Returns RC_OK, or RC_FATAL when there was any mistake (config_done() is due
+ * either way). */
 typedef struct secret *(*load_secret)(void *context, const char *path, struct err *err);
 enum rc config_read(const struct node *const *documents, size_t document_count, load_secret load,
 	void *context, struct config *config, struct mistakes *mistakes) MUST_CHECK;

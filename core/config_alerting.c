@@ -65,7 +65,8 @@ static void read_matchers(struct reading *reading, const struct key *key, const 
 static void expect_matchers(const struct key *key, struct bytes *out)
 {
 	(void)key;
-	bytes_text(out, "a list of matchers such as alertname=\"ModelLatency\" or model=~\"fraud.*\"");
+	bytes_text(
+		out, "a list of matchers such as alertname=\"ModelLatency\" or model=~\"fraud.*\"");
 }
 
 static void drop_matchers(const struct key *key, void *item)
@@ -83,47 +84,40 @@ const struct type type_matchers = {
 
 /* Receivers: three lists of different kinds become one, in this order. */
 
+#define SEND_RESOLVED                                                                              \
+	{                                                                                          \
+		.name = "send_resolved", .type = &type_boolean,                                    \
+		.offset = offsetof(struct config_integration, send_resolved), .fallback = "true",  \
+		.help = "Whether the end of an alert is told."                                     \
+	}
+
+#define MAX_ALERTS                                                                                 \
+	{                                                                                          \
+		.name = "max_alerts", .type = &type_integer,                                       \
+		.offset = offsetof(struct config_integration, max_alerts), .high = 100000,         \
+		.fallback = "0", .help = "At most so many alerts in one notification; 0: all."     \
+	}
+
 static const struct key webhook_keys[] = {
 	HTTP_KEYS(struct config_integration, http),
 	{.name = "secret_file",
 		.type = &type_secret,
 		.offset = offsetof(struct config_integration, secret),
-		.help = "A file that holds the key of Standard Webhooks signatures; none: unsigned."},
-	{.name = "send_resolved",
-		.type = &type_boolean,
-		.offset = offsetof(struct config_integration, send_resolved),
-		.fallback = "true",
-		.help = "Whether the end of an alert is told."},
-	{.name = "max_alerts",
-		.type = &type_integer,
-		.offset = offsetof(struct config_integration, max_alerts),
-		.high = 100000,
-		.fallback = "0",
-		.help = "At most so many alerts in one notification; 0: all."},
+		.help = "A file that holds the key of Standard Webhooks signatures; none: "
+			"unsigned."},
+	SEND_RESOLVED,
+	MAX_ALERTS,
 };
 
 static const struct key alertmanager_webhook_keys[] = {
 	HTTP_KEYS(struct config_integration, http),
-	{.name = "send_resolved",
-		.type = &type_boolean,
-		.offset = offsetof(struct config_integration, send_resolved),
-		.fallback = "true",
-		.help = "Whether the end of an alert is told."},
-	{.name = "max_alerts",
-		.type = &type_integer,
-		.offset = offsetof(struct config_integration, max_alerts),
-		.high = 100000,
-		.fallback = "0",
-		.help = "At most so many alerts in one notification; 0: all."},
+	SEND_RESOLVED,
+	MAX_ALERTS,
 };
 
 static const struct key alertmanager_keys[] = {
 	HTTP_KEYS(struct config_integration, http),
-	{.name = "send_resolved",
-		.type = &type_boolean,
-		.offset = offsetof(struct config_integration, send_resolved),
-		.fallback = "true",
-		.help = "Whether the end of an alert is told."},
+	SEND_RESOLVED,
 };
 
 static const struct section section_webhook = {
@@ -205,7 +199,8 @@ static void finish_receiver(
 	for (const struct config_receiver *before = first; before < receiver; before++)
 		if (*receiver->name && strcmp(before->name, receiver->name) == 0) {
 			mistake(reading, node_get(mapping, "name"),
-				"name: \"%s\" is the name of receivers[%td] already, expected another one "
+				"name: \"%s\" is the name of receivers[%td] already, expected "
+				"another one "
 				"for receivers[%ld]",
 				receiver->name, before - first, path->index);
 			return;
@@ -274,19 +269,22 @@ static const struct key route_keys[] = {
 		.offset = offsetof(struct config_route, receiver),
 		.low = 1,
 		.told = "the name of a receiver",
-		.help = "Who is told. At the top the first receiver by default, below it the parent's."},
+		.help = "Who is told. At the top the first receiver by default, below it the "
+			"parent's."},
 	{.name = "matchers",
 		.type = &type_matchers,
 		.offset = offsetof(struct config_route, matchers),
 		.count_offset = offsetof(struct config_route, matcher_count),
-		.help = "The alerts of this route: all of them must match. Not at the top, which takes all."},
+		.help = "The alerts of this route: all of them must match. Not at the top, which "
+			"takes all."},
 	{.name = "group_by",
 		.type = &type_texts,
 		.element = &type_label,
 		.offset = offsetof(struct config_route, group_by),
 		.count_offset = offsetof(struct config_route, group_by_count),
 		.fallback = "[model, alertname]",
-		.help = "Alerts that are alike in these labels share a notification; `[...]`: in all labels."},
+		.help = "Alerts that are alike in these labels share a notification; `[...]`: in "
+			"all labels."},
 	{.name = "group_wait",
 		.type = &type_duration,
 		.offset = offsetof(struct config_route, group_wait_ms),
@@ -338,8 +336,9 @@ static void refuse_at_top(struct reading *reading, const struct node *mapping, c
 	const struct node *value = node_get(mapping, name);
 
 	if (value)
-		mistake(reading, value, "%s: found at the top route, expected only below routes; the top takes "
-					"every alert",
+		mistake(reading, value,
+			"%s: found at the top route, expected only below routes; the top takes "
+			"every alert",
 			name);
 }
 
@@ -355,7 +354,8 @@ static void finish_route(
 	for (size_t i = 0; group_by && group_by->count > 1 && i < group_by->count; i++)
 		if (group_by->values[i]->text && strcmp(group_by->values[i]->text, "...") == 0)
 			mistake(reading, group_by->values[i],
-				"group_by: found ... among others, expected it alone: it stands for all labels");
+				"group_by: found ... among others, expected it alone: it stands "
+				"for all labels");
 	if (path->index < 0) {
 		refuse_at_top(reading, mapping, "matchers");
 		refuse_at_top(reading, mapping, "continue");

@@ -21,34 +21,14 @@ static bool parse_unit(const struct key *key, const char *text, void *item)
 	return false;
 }
 
-static void read_unit(struct reading *reading, const struct key *key, const struct node *value,
-	const struct path *path, void *item)
-{
-	(void)path;
-	if (value->kind != NODE_SCALAR || !parse_unit(key, value->text, item))
-		refuse(reading, key, value);
-}
-
 static void expect_unit(const struct key *key, struct bytes *out)
 {
 	(void)key;
 	bytes_text(out, "s, ms, us or ns");
 }
 
-static void fill_unit(const struct key *key, void *item)
-{
-	parse_unit(key, key->fallback, item);
-}
-
-static const struct type type_unit = {.read = read_unit, .expect = expect_unit, .fill = fill_unit};
-
-static void read_constant(struct reading *reading, const struct key *key, const struct node *value,
-	const struct path *path, void *item)
-{
-	(void)path;
-	if (refuse_unless(reading, NODE_SCALAR, key, value))
-		type_body.parse(key, value->text, item);
-}
+static const struct type type_unit = {
+	.read = scalar_read, .parse = parse_unit, .expect = expect_unit, .fill = scalar_fill};
 
 static void expect_constant(const struct key *key, struct bytes *out)
 {
@@ -56,7 +36,8 @@ static void expect_constant(const struct key *key, struct bytes *out)
 	bytes_text(out, "a text, number or boolean");
 }
 
-static const struct type type_constant = {.read = read_constant, .expect = expect_constant};
+static const struct type type_constant = {
+	.read = scalar_read, .parse = put_text, .expect = expect_constant};
 
 static void read_map_entry(struct reading *reading, const struct key *key, const struct node *value,
 	const struct path *path, void *item)
@@ -76,7 +57,8 @@ static const struct type type_map_entry = {.read = read_map_entry, .expect = exp
 
 static const struct key other_map_entry = {.name = "FOUND",
 	.type = &type_map_entry,
-	.help = "What a value found in the event (by its canonical text) is taken as; values not listed "
+	.help = "What a value found in the event (by its canonical text) is taken as; values not "
+		"listed "
 		"stay as they are."};
 
 static const struct section section_map = {.other = &other_map_entry};
@@ -85,7 +67,8 @@ static const struct key place_keys[] = {
 	{.name = "pointer",
 		.type = &type_pointer,
 		.offset = offsetof(struct field_place, pointer),
-		.help = "Where the field stands in the event (RFC 6901); the field's own name by default."},
+		.help = "Where the field stands in the event (RFC 6901); the field's own name by "
+			"default."},
 	{.name = "const",
 		.type = &type_constant,
 		.offset = offsetof(struct field_place, constant),
@@ -110,11 +93,13 @@ static void finish_place(
 		     strcmp(path->name, format_field_names[FIELD_TS]) == 0;
 
 	if (unit && !timed)
-		mistake(reading, unit, "unit: found a unit of %s, expected one of latency_ms or ts only",
+		mistake(reading, unit,
+			"unit: found a unit of %s, expected one of latency_ms or ts only",
 			path->name);
 	if (place->constant && mapping->count > 1)
 		mistake(reading, mapping,
-			"%s: found const and other keys, expected const alone or a place in the event",
+			"%s: found const and other keys, expected const alone or a place in the "
+			"event",
 			path->name);
 	/* A unit or a map alone is about the field under its own name. */
 	if (!place->constant && !place->pointer) {
@@ -179,8 +164,10 @@ static const struct type type_field = {.read = read_field, .expect = expect_fiel
 static const struct key other_field = {.name = "FIELD",
 	.type = &type_field,
 	.section = &section_place,
-	.help = "Where type, ts, model, version, role, segment, request_id, unit, latency_ms, status, error, "
-		"score, class, features, label, name or value stands. What is left out is read under its own "
+	.help = "Where type, ts, model, version, role, segment, request_id, unit, latency_ms, "
+		"status, error, "
+		"score, class, features, label, name or value stands. What is left out is read "
+		"under its own "
 		"name."};
 
 static const struct section section_format = {.other = &other_field, .accepts = accepts_field};
@@ -192,8 +179,8 @@ static void read_format(struct reading *reading, const struct key *key, const st
 	struct path here = {path, key->name, -1};
 	struct format *format;
 
-	config->formats = memory_grow(
-		config->formats, config->format_count + 1, sizeof *config->formats);
+	config->formats =
+		memory_grow(config->formats, config->format_count + 1, sizeof *config->formats);
 	format = &config->formats[config->format_count++];
 	*format = (struct format){.name = memory_text(key->name)};
 	for (int i = 0; i < FIELD_COUNT; i++)

@@ -39,7 +39,7 @@ static void read_brokers(struct reading *reading, const struct key *key, const s
 			refuse(reading, key, entries[i]);
 			return;
 		}
-	type_body.parse(key, brokers.data, item);
+	put_text(key, brokers.data, item);
 }
 
 static void expect_brokers(const struct key *key, struct bytes *out)
@@ -48,18 +48,8 @@ static void expect_brokers(const struct key *key, struct bytes *out)
 	bytes_text(out, "HOST:PORT, several with commas or as a list");
 }
 
-static void fill_text(const struct key *key, void *item)
-{
-	type_text.fill(key, item);
-}
-
-static void drop_text(const struct key *key, void *item)
-{
-	type_text.drop(key, item);
-}
-
 static const struct type type_brokers = {
-	.read = read_brokers, .expect = expect_brokers, .fill = fill_text, .drop = drop_text};
+	.read = read_brokers, .expect = expect_brokers, .fill = text_fill, .drop = text_drop};
 
 /* topics: each a name, or a mapping of topic and format. */
 
@@ -69,15 +59,7 @@ static bool parse_topic(const struct key *key, const char *text, void *item)
 				   "0123456789._-");
 
 	return size && size <= 249 && !text[size] && strcmp(text, ".") != 0 &&
-	       strcmp(text, "..") != 0 && type_body.parse(key, text, item);
-}
-
-static void read_topic(struct reading *reading, const struct key *key, const struct node *value,
-	const struct path *path, void *item)
-{
-	(void)path;
-	if (value->kind != NODE_SCALAR || is_nothing(value) || !parse_topic(key, value->text, item))
-		refuse(reading, key, value);
+	       strcmp(text, "..") != 0 && put_text(key, text, item);
 }
 
 static void expect_topic(const struct key *key, struct bytes *out)
@@ -86,9 +68,11 @@ static void expect_topic(const struct key *key, struct bytes *out)
 	bytes_text(out, "the name of a topic: 1 to 249 letters, digits and ._-");
 }
 
-static const struct type type_topic = {
-	.read = read_topic, .parse = parse_topic, .expect = expect_topic, .fill = fill_text,
-	.drop = drop_text};
+static const struct type type_topic = {.read = scalar_read,
+	.parse = parse_topic,
+	.expect = expect_topic,
+	.fill = text_fill,
+	.drop = text_drop};
 
 /* A topic named twice would be read twice. */
 static void finish_topic(struct reading *reading, const struct node *node, const char *topic)
@@ -135,12 +119,12 @@ static const struct key topic_keys[] = {
 		.offset = offsetof(struct config_topic, format),
 		.low = 1,
 		.told = "a name in formats",
-		.help = "The mapping that its events are read by; without one they are modelwatch's own."},
+		.help = "The mapping that its events are read by; without one they are "
+			"modelwatch's own."},
 };
 
-static const struct section section_topic = {.size = sizeof(struct config_topic),
-	KEYS(topic_keys),
-	.finish = finish_topic_mapping};
+static const struct section section_topic = {
+	.size = sizeof(struct config_topic), KEYS(topic_keys), .finish = finish_topic_mapping};
 
 static void read_topics(struct reading *reading, const struct key *key, const struct node *value,
 	const struct path *path, void *item)
@@ -186,7 +170,8 @@ static void drop_topics(const struct key *key, void *item)
 static const struct type type_topics = {
 	.read = read_topics, .expect = expect_topics, .drop = drop_topics};
 
-/* properties: whatever librdkafka takes. Which settings there are is known at the Kafka door alone. */
+/* properties: whatever librdkafka takes. Which settings there are is known at the Kafka door alone.
+ */
 
 static size_t file_suffix(const char *name)
 {
@@ -206,12 +191,14 @@ static bool accepts_property(
 {
 	(void)path;
 	if (!*name->text) {
-		mistake(reading, name, "properties: found an empty name, expected a setting of librdkafka");
+		mistake(reading, name,
+			"properties: found an empty name, expected a setting of librdkafka");
 		return false;
 	}
 	if (!names_secret(name->text) || file_suffix(name->text))
 		return true;
-	mistake(reading, name, "%.60s: found a secret, expected the path of a file that holds it: %.60s_file",
+	mistake(reading, name,
+		"%.60s: found a secret, expected the path of a file that holds it: %.60s_file",
 		name->text, name->text);
 	return false;
 }
@@ -222,8 +209,8 @@ static void read_property(struct reading *reading, const struct key *key, const 
 	struct config_kafka *kafka = item;
 	size_t suffix = file_suffix(key->name);
 	struct config_property property = {0};
-	static const struct key file = {.type = &type_secret,
-		.offset = offsetof(struct config_property, secret)};
+	static const struct key file = {
+		.type = &type_secret, .offset = offsetof(struct config_property, secret)};
 	struct key named = file;
 
 	named.name = key->name;
@@ -237,8 +224,9 @@ static void read_property(struct reading *reading, const struct key *key, const 
 	property.name = memory_copy(key->name, strlen(key->name) - suffix);
 	for (size_t i = 0; i < kafka->property_count; i++)
 		if (strcmp(kafka->properties[i].name, property.name) == 0)
-			mistake(reading, value, "%s: found both %s and %s_file, expected one of them",
-				key->name, property.name, property.name);
+			mistake(reading, value,
+				"%s: found both %s and %s_file, expected one of them", key->name,
+				property.name, property.name);
 	kafka->properties = memory_grow(
 		kafka->properties, kafka->property_count + 1, sizeof *kafka->properties);
 	kafka->properties[kafka->property_count++] = property;
@@ -268,7 +256,8 @@ static const struct type type_property = {
 
 static const struct key other_property = {.name = "NAME",
 	.type = &type_property,
-	.help = "Any setting of librdkafka; `NAME_file` reads its value from a file, as secrets must."};
+	.help = "Any setting of librdkafka; `NAME_file` reads its value from a file, as secrets "
+		"must."};
 
 static const struct section section_properties = {
 	.other = &other_property, .accepts = accepts_property};
@@ -283,11 +272,13 @@ static const struct key kafka_keys[] = {
 		.type = &type_topics,
 		.required = true,
 		.section = &section_topic,
-		.help = "The event topics of the models. A plain name is a topic of modelwatch's own events."},
+		.help = "The event topics of the models. A plain name is a topic of modelwatch's "
+			"own events."},
 	{.name = "properties",
 		.type = &type_section,
 		.section = &section_properties,
-		.help = "Settings of librdkafka, passed through: SASL, TLS, and what else there is."},
+		.help = "Settings of librdkafka, passed through: SASL, TLS, and what else there "
+			"is."},
 	{.name = "prefix",
 		.type = &type_topic,
 		.offset = offsetof(struct config_kafka, prefix),
@@ -319,7 +310,8 @@ static bool put_unix(const char *path, struct config_redis *redis)
 }
 
 /* [user@]host[:port][/] */
-static bool put_address(const char *text, enum redis_transport transport, struct config_redis *redis)
+static bool put_address(
+	const char *text, enum redis_transport transport, struct config_redis *redis)
 {
 	const char *at = strchr(text, '@');
 	const char *address = at ? at + 1 : text;
@@ -455,9 +447,11 @@ static void finish_redis(
 		strchr(url->text, '@'))
 		mistake(reading, user, "user: found a user here and in url, expected one of them");
 	if (ca && redis->transport != REDIS_TLS)
-		mistake(reading, ca, "ca: found a file of certificates, expected none without rediss://");
+		mistake(reading, ca,
+			"ca: found a file of certificates, expected none without rediss://");
 	if (prefix && strpbrk(redis->prefix, "{} "))
-		mistake(reading, prefix, "prefix: found \"%s\", expected no {, } or blank", redis->prefix);
+		mistake(reading, prefix, "prefix: found \"%s\", expected no {, } or blank",
+			redis->prefix);
 }
 
 const struct section section_redis = {KEYS(redis_keys), .finish = finish_redis};
@@ -491,4 +485,3 @@ static void drop_redis(const struct key *key, void *item)
 
 const struct type type_redis = {
 	.read = read_redis, .expect = expect_redis, .fill = fill_redis, .drop = drop_redis};
-

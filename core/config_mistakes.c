@@ -1,5 +1,5 @@
-/* core/config_mistakes.c: mistakes of a configuration: their order, their words, and what was meant.
- * THINKS. */
+/* core/config_mistakes.c: mistakes of a configuration: their order, their words, and what was
+ * meant. THINKS. */
 #include "core/config_section.h"
 
 #include <ctype.h>
@@ -56,8 +56,8 @@ static int compare_places(const struct place *one, const struct place *other)
 	return one->column < other->column ? -1 : one->column > other->column;
 }
 
-/* Where the line goes: behind the last one that does not come after it. Mistakes are found nearly in
- * order, so this looks back a line or two. */
+/* Where the line goes: behind the last one that does not come after it. Mistakes are found nearly
+ * in order, so this looks back a line or two. */
 static size_t place_for(const struct bytes *text, const struct place *place)
 {
 	size_t end = text->size;
@@ -85,8 +85,8 @@ static void insert(struct bytes *text, size_t at, const struct bytes *line)
 	memcpy(text->data + at, line->data, line->size);
 }
 
-static void add_line(struct mistakes *mistakes, const char *file, int line, int column,
-	const char *message)
+static void add_line(
+	struct mistakes *mistakes, const char *file, int line, int column, const char *message)
 {
 	CLEANUP(bytes_done) struct bytes whole = {0};
 
@@ -106,8 +106,8 @@ static void add_line(struct mistakes *mistakes, const char *file, int line, int 
 	insert(&mistakes->text, place_for(&mistakes->text, &place), &whole);
 }
 
-void mistakes_add(struct mistakes *mistakes, const char *file, int line, int column,
-	const char *format, ...)
+void mistakes_add(
+	struct mistakes *mistakes, const char *file, int line, int column, const char *format, ...)
 {
 	char message[1024];
 	va_list args;
@@ -191,8 +191,8 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* Damerau-Levenshtein distance (optimal string alignment): slips are a missing, a needless or a wrong
- * letter, or two neighbours exchanged. Both words have at most WORD_BYTES_MAX bytes. */
+/* Damerau-Levenshtein distance (optimal string alignment): slips are a missing, a needless or a
+ * wrong letter, or two neighbours exchanged. Both words have at most WORD_BYTES_MAX bytes. */
 static size_t slips(const char *one, size_t one_size, const char *other, size_t other_size)
 {
 	size_t rows[WORD_BYTES_MAX + 1][WORD_BYTES_MAX + 1];

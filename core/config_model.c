@@ -37,7 +37,8 @@ static void read_tick(struct reading *reading, const struct key *key, const stru
 		tick_ms >= key->low && tick_ms <= key->high) {
 		found(value, &is);
 		mistake(reading, value,
-			"%s: found %s, expected a duration that divides a day, such as 1s, 5s, 1m or 1h",
+			"%s: found %s, expected a duration that divides a day, such as 1s, 5s, 1m "
+			"or 1h",
 			key->name, is.data);
 		return;
 	}
@@ -49,12 +50,8 @@ static void expect_tick(const struct key *key, struct bytes *out)
 	type_duration.expect(key, out);
 }
 
-static void fill_tick(const struct key *key, void *item)
-{
-	parse_tick(key, key->fallback, item);
-}
-
-static const struct type type_tick = {.read = read_tick, .expect = expect_tick, .fill = fill_tick};
+static const struct type type_tick = {
+	.read = read_tick, .parse = parse_tick, .expect = expect_tick, .fill = scalar_fill};
 
 /* severity: {ModelLatency: page} */
 
@@ -69,8 +66,8 @@ static void read_severity(struct reading *reading, const struct key *key, const 
 	const struct path *path, void *item)
 {
 	struct config_model *model = item;
-	struct config_severity severity = {.alertname = memory_text(key->name),
-		.severity = memory_text("")};
+	struct config_severity severity = {
+		.alertname = memory_text(key->name), .severity = memory_text("")};
 	struct key named = {.name = key->name,
 		.type = &type_name,
 		.offset = offsetof(struct config_severity, severity)};
@@ -130,7 +127,8 @@ static bool matches_all(const struct config_model *model)
 	return strcmp(model->match_model, "*") == 0 && strcmp(model->match_segment, "*") == 0;
 }
 
-/* A match whose keys are mistakes was not meant to match everything: the entries behind it are fine. */
+/* A match whose keys are mistakes was not meant to match everything: the entries behind it are
+ * fine. */
 static void finish_match(
 	struct reading *reading, const struct node *mapping, const struct path *path, void *item)
 {
@@ -217,7 +215,8 @@ static const struct key model_keys[] = {
 		.offset = offsetof(struct config_model, canary),
 		.choices = canary_names,
 		.fallback = "candidate",
-		.help = "Whether a canary is on trial, or the yardstick for production. It decides who is "
+		.help = "Whether a canary is on trial, or the yardstick for production. It decides "
+			"who is "
 			"blamed."},
 	{.name = "score",
 		.type = &type_choice,
@@ -277,7 +276,8 @@ static void finish_model(
 	for (const struct config_model *before = first; before < model; before++)
 		if (matches_all(before)) {
 			mistake(reading, mapping,
-				"models[%ld]: never used, models[%td] matches every model before it",
+				"models[%ld]: never used, models[%td] matches every model before "
+				"it",
 				path->index, before - first);
 			return;
 		}
@@ -290,8 +290,8 @@ void complete_models(struct config *config)
 {
 	if (config->model_count && matches_all(&config->models[config->model_count - 1]))
 		return;
-	config->models = memory_grow(
-		config->models, config->model_count + 1, sizeof *config->models);
+	config->models =
+		memory_grow(config->models, config->model_count + 1, sizeof *config->models);
 	config->models[config->model_count] = (struct config_model){0};
 	section_fill(&section_model, &config->models[config->model_count++]);
 }

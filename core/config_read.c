@@ -1,4 +1,5 @@
-/* core/config_read.c: documents become one, and the one a configuration; the sections at the top. THINKS. */
+/* core/config_read.c: documents become one, and the one a configuration; the sections at the top.
+ * THINKS. */
 #include "core/config_section.h"
 
 #include "core/memory.h"
@@ -14,8 +15,7 @@ enum { SECOND_MS = 1000, HOUR_MS = 3600000, DAY_MS = 86400000 };
 static const struct {
 	const char *name, *names;
 	int64_t seconds;
-} periods[] = {
-	{"hour", "hours", 3600}, {"day", "days", 86400}, {"week", "weeks", 7 * 86400}};
+} periods[] = {{"hour", "hours", 3600}, {"day", "days", 86400}, {"week", "weeks", 7 * 86400}};
 
 static const char *skip_blanks(const char *text)
 {
@@ -57,27 +57,14 @@ static bool parse_budget(const struct key *key, const char *text, void *item)
 	return true;
 }
 
-static void read_budget(struct reading *reading, const struct key *key, const struct node *value,
-	const struct path *path, void *item)
-{
-	(void)path;
-	if (value->kind != NODE_SCALAR || !parse_budget(key, value->text, item))
-		refuse(reading, key, value);
-}
-
 static void expect_budget(const struct key *key, struct bytes *out)
 {
 	(void)key;
 	bytes_text(out, "a rate such as 1 per 30 days, 2 per week or 1 per day");
 }
 
-static void fill_budget(const struct key *key, void *item)
-{
-	parse_budget(key, key->fallback, item);
-}
-
 static const struct type type_budget = {
-	.read = read_budget, .expect = expect_budget, .fill = fill_budget};
+	.read = scalar_read, .parse = parse_budget, .expect = expect_budget, .fill = scalar_fill};
 
 static const struct key capacity_keys[] = {
 	{.name = "models",
@@ -103,7 +90,8 @@ static const struct key time_keys[] = {
 		.low = SECOND_MS,
 		.high = 3650LL * DAY_MS,
 		.fallback = "1d",
-		.help = "An event older than this when it was appended is rejected (E_LATE). Off: for recorded "
+		.help = "An event older than this when it was appended is rejected (E_LATE). Off: "
+			"for recorded "
 			"input."},
 	{.name = "max_ahead",
 		.type = &type_duration_or_off,
@@ -161,7 +149,8 @@ static const struct key limit_keys[] = {
 		.low = 1,
 		.high = 1000000,
 		.fallback = "1000",
-		.help = "That are not configured, per partition; the longest silent one makes room."},
+		.help = "That are not configured, per partition; the longest silent one makes "
+			"room."},
 	{.name = "versions",
 		.type = &type_integer,
 		.offset = offsetof(struct config, limits.versions),
@@ -193,16 +182,17 @@ static const struct key http_keys[] = {
 		.element = &type_network,
 		.offset = offsetof(struct config, http_allow),
 		.count_offset = offsetof(struct config, http_allow_count),
-		.help = "Private networks (loopback too) that webhooks and targets may be in; public addresses "
+		.help = "Private networks (loopback too) that webhooks and targets may be in; "
+			"public addresses "
 			"always may."},
 };
 
 #define METRICS(service, which, address)                                                           \
-	{.name = (service),                                                                        \
-		.type = &type_listen,                                                              \
-		.offset = offsetof(struct config, metrics[which]),                                 \
-		.fallback = (address),                                                             \
-		.help = "`/metrics` of modelwatch-" service "."}
+	{                                                                                          \
+		.name = (service), .type = &type_listen,                                           \
+		.offset = offsetof(struct config, metrics[which]), .fallback = (address),          \
+		.help = "`/metrics` of modelwatch-" service "."                                    \
+	}
 
 static const struct key listen_keys[] = {
 	{.name = "console",
@@ -249,7 +239,8 @@ static const struct key config_keys[] = {
 	{.name = "capacity",
 		.type = &type_section,
 		.section = &section_capacity,
-		.help = "What false_alarms is shared between; change it rarely, every line depends on it."},
+		.help = "What false_alarms is shared between; change it rarely, every line depends "
+			"on it."},
 	{.name = "time",
 		.type = &type_section,
 		.section = &section_time,
@@ -267,7 +258,8 @@ static const struct key config_keys[] = {
 		.offset = offsetof(struct config, models),
 		.count_offset = offsetof(struct config, model_count),
 		.section = &section_model,
-		.help = "Settings by model; the first entry that matches holds. A model that matches none has the "
+		.help = "Settings by model; the first entry that matches holds. A model that "
+			"matches none has the "
 			"defaults."},
 	{.name = "receivers",
 		.type = &type_sections,
@@ -328,8 +320,8 @@ static void merge(struct mistakes *mistakes, struct node *whole, const struct no
 	}
 }
 
-static struct node *merge_all(const struct node *const *documents, size_t document_count,
-	struct mistakes *mistakes)
+static struct node *merge_all(
+	const struct node *const *documents, size_t document_count, struct mistakes *mistakes)
 {
 	struct node *whole = NULL;
 
@@ -344,12 +336,13 @@ static struct node *merge_all(const struct node *const *documents, size_t docume
 			whole = node_copy(document);
 		else
 			mistakes_add(mistakes, document->file, document->line, document->column,
-				"found %s, expected a mapping of kafka, models, receivers and so on",
+				"found %s, expected a mapping of kafka, models, receivers and so "
+				"on",
 				is.data);
 	}
 	if (!whole)
-		whole = node_new(NODE_MAPPING,
-			document_count ? documents[0]->file : "configuration", 1, 1);
+		whole = node_new(
+			NODE_MAPPING, document_count ? documents[0]->file : "configuration", 1, 1);
 	return whole;
 }
 

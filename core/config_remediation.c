@@ -21,16 +21,8 @@ static bool parse_method(const struct key *key, const char *text, void *item)
 
 	for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
 		if (strcmp(methods[i], text) == 0)
-			return type_body.parse(key, text, item);
+			return put_text(key, text, item);
 	return false;
-}
-
-static void read_method(struct reading *reading, const struct key *key, const struct node *value,
-	const struct path *path, void *item)
-{
-	(void)path;
-	if (value->kind != NODE_SCALAR || !parse_method(key, value->text, item))
-		refuse(reading, key, value);
 }
 
 static void expect_method(const struct key *key, struct bytes *out)
@@ -39,18 +31,11 @@ static void expect_method(const struct key *key, struct bytes *out)
 	bytes_text(out, "POST, PUT, PATCH, DELETE or GET");
 }
 
-static void fill_text(const struct key *key, void *item)
-{
-	type_text.fill(key, item);
-}
-
-static void drop_text(const struct key *key, void *item)
-{
-	type_text.drop(key, item);
-}
-
-static const struct type type_method = {
-	.read = read_method, .expect = expect_method, .fill = fill_text, .drop = drop_text};
+static const struct type type_method = {.read = scalar_read,
+	.parse = parse_method,
+	.expect = expect_method,
+	.fill = text_fill,
+	.drop = text_drop};
 
 static const struct key operation_keys[] = {
 	HTTP_KEYS(struct config_operation, http),
@@ -95,7 +80,8 @@ static bool accepts_operation(
 		strcmp(name->text, page) != 0)
 		return true;
 	mistake(reading, name,
-		"%.60s: expected the name of an operation: 1 to 31 of a-z, 0-9, _ and -, and not page",
+		"%.60s: expected the name of an operation: 1 to 31 of a-z, 0-9, _ and -, and not "
+		"page",
 		name->text);
 	return false;
 }
@@ -155,12 +141,14 @@ static const struct key target_http_keys[] = {
 	{.name = "status",
 		.type = &type_section,
 		.section = &section_status,
-		.help = "How to ask whether an operation has taken effect; left out: the signal alone tells."},
+		.help = "How to ask whether an operation has taken effect; left out: the signal "
+			"alone tells."},
 	{.name = "idempotent",
 		.type = &type_boolean,
 		.offset = offsetof(struct config_target, idempotent),
 		.fallback = "true",
-		.help = "Whether the target honours Idempotency-Key. Without, an unknown outcome goes to a "
+		.help = "Whether the target honours Idempotency-Key. Without, an unknown outcome "
+			"goes to a "
 			"person."},
 };
 
@@ -189,13 +177,15 @@ static void finish_target(
 	for (const struct config_target *before = first; before < target; before++)
 		if (*target->name && strcmp(before->name, target->name) == 0) {
 			mistake(reading, node_get(mapping, "name"),
-				"name: \"%s\" is the name of targets[%td] already, expected another one "
+				"name: \"%s\" is the name of targets[%td] already, expected "
+				"another one "
 				"for targets[%ld]",
 				target->name, before - first, path->index);
 			break;
 		}
 	if (http && http->kind == NODE_MAPPING && !target->operation_count)
-		mistake(reading, http, "http: found no operation, expected at least one such as rollback");
+		mistake(reading, http,
+			"http: found no operation, expected at least one such as rollback");
 }
 
 const struct section section_target = {
@@ -235,7 +225,8 @@ static const struct key policy_keys[] = {
 		.low = 1,
 		.fallback = "[page]",
 		.told = "a list of operations of the target, or page",
-		.help = "What is tried, one after the other, until it helps; `page` calls a person."},
+		.help = "What is tried, one after the other, until it helps; `page` calls a "
+			"person."},
 	{.name = "cooldown",
 		.type = &type_duration,
 		.offset = offsetof(struct config_policy, cooldown_ms),
@@ -273,7 +264,8 @@ static const struct key policy_keys[] = {
 		.type = &type_boolean,
 		.offset = offsetof(struct config_policy, allow_quality),
 		.fallback = "false",
-		.help = "Lets `mode: auto` act on ScoreDrift, FeatureDrift and PredictionQuality too."},
+		.help = "Lets `mode: auto` act on ScoreDrift, FeatureDrift and PredictionQuality "
+			"too."},
 };
 
 static const struct config_target *find_target(
@@ -331,7 +323,8 @@ static void check_quality(
 		if (matcher->kind == MATCH_EQUAL && strcmp(matcher->name, "alertname") == 0 &&
 			is_about_quality(matcher->value)) {
 			mistake(reading, mode,
-				"mode: found \"auto\" for %s, expected observe, propose or approve, or "
+				"mode: found \"auto\" for %s, expected observe, propose or "
+				"approve, or "
 				"allow_quality: true",
 				matcher->value);
 			return;
@@ -356,7 +349,8 @@ static void finish_policy(
 	for (const struct config_policy *before = first; before < policy; before++)
 		if (strcmp(before->name, policy->name) == 0) {
 			mistake(reading, name ? name : mapping,
-				"name: \"%s\" is the name of policies[%td] already, expected another one "
+				"name: \"%s\" is the name of policies[%td] already, expected "
+				"another one "
 				"for policies[%ld]",
 				policy->name, before - first, path->index);
 			break;

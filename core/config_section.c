@@ -77,7 +77,8 @@ void section_read(struct reading *reading, const struct section *section, const 
 			where.size ? where.data : "configuration", is.data, keys.data);
 		return;
 	}
-	/* In the table's order, so that what is referred to has been read; mistakes sort themselves. */
+	/* In the table's order, so that what is referred to has been read; mistakes sort
+	 * themselves. */
 	for (size_t i = 0; i < section->key_count; i++) {
 		const struct key *key = &section->keys[i];
 		const struct node *value = node_get(node, key->name);

@@ -1,6 +1,7 @@
-/* core/config_section.h: the configuration as tables: what the core/config_*.c files share, and nobody else
- * includes. THINKS. A section is a mapping of the configuration and the struct that it fills; each key says its
- * type, default, range and meaning once, and reading, mistakes, freeing and docs/configuration.md follow. */
+/* core/config_section.h: the configuration as tables: what the core/config_*.c files share, and
+ * nobody else includes. THINKS. A section is a mapping of the configuration and the struct that it
+ * fills; each key says its type, default, range and meaning once, and reading, mistakes, freeing
+ * and docs/configuration.md follow. */
 #ifndef CORE_CONFIG_SECTION_H
 #define CORE_CONFIG_SECTION_H
 
@@ -13,7 +14,7 @@ struct reading { /* one config_read() */
 	void *context;
 };
 
-struct path { /* where in the configuration: models[0].tolerate */
+struct path {                  /* where in the configuration: models[0].tolerate */
 	const struct path *up; /* NULL: the whole */
 	const char *name;
 	long index; /* in a list; -1: not in one */
@@ -43,9 +44,10 @@ struct key {
 	size_t count_offset; /* lists: of its count */
 	bool required;
 	const char *fallback; /* the default, as one would write it */
-	int64_t low, high;    /* range of numbers and durations; fewest bytes of a text or entries of a list */
-	const char *const *choices; /* ended by NULL, in the order of the enum */
-	const struct type *element; /* of a list of scalars */
+	int64_t low, high; /* range of numbers and durations; fewest bytes of a text or entries of a
+			      list */
+	const char *const *choices;    /* ended by NULL, in the order of the enum */
+	const struct type *element;    /* of a list of scalars */
 	const struct section *section; /* of a mapping, or of each in a list */
 	const char *told; /* what is expected, or the default, where tables cannot say it */
 	const char *help; /* the meaning, a sentence */
@@ -97,26 +99,26 @@ void section_read(struct reading *reading, const struct section *section, const 
 void section_done(const struct section *section, void *item);
 
 /* Scalars. */
-extern const struct type type_text;        /* char *, without control characters */
-extern const struct type type_body;        /* char *, anything */
-extern const struct type type_name;        /* char *, [A-Za-z0-9_.:/@-]{1,128} */
-extern const struct type type_url;         /* char *, http or https */
-extern const struct type type_pointer;     /* char *, JSON pointer; NULL without default */
-extern const struct type type_label;       /* char *, label name, or "..." */
-extern const struct type type_network;     /* char *, CIDR */
-extern const struct type type_certificate; /* char *, a file that load() can read */
-extern const struct type type_secret;      /* struct secret *, from a file */
-extern const struct type type_integer;     /* int64_t */
-extern const struct type type_int;         /* int */
-extern const struct type type_size;        /* int64_t bytes: 65536, 64KiB, 1MiB */
-extern const struct type type_boolean;     /* bool */
-extern const struct type type_choice;      /* an enum */
-extern const struct type type_duration;    /* int64_t ms */
+extern const struct type type_text;            /* char *, without control characters */
+extern const struct type type_body;            /* char *, anything */
+extern const struct type type_name;            /* char *, [A-Za-z0-9_.:/@-]{1,128} */
+extern const struct type type_url;             /* char *, http or https */
+extern const struct type type_pointer;         /* char *, JSON pointer; NULL without default */
+extern const struct type type_label;           /* char *, label name, or "..." */
+extern const struct type type_network;         /* char *, CIDR */
+extern const struct type type_certificate;     /* char *, a file that load() can read */
+extern const struct type type_secret;          /* struct secret *, from a file */
+extern const struct type type_integer;         /* int64_t */
+extern const struct type type_int;             /* int */
+extern const struct type type_size;            /* int64_t bytes: 65536, 64KiB, 1MiB */
+extern const struct type type_boolean;         /* bool */
+extern const struct type type_choice;          /* an enum */
+extern const struct type type_duration;        /* int64_t ms */
 extern const struct type type_duration_or_off; /* int64_t ms, -1 = off */
-extern const struct type type_ratio;       /* double > 1: 5%, x1.5 */
-extern const struct type type_deviations;  /* double: 0.05sd */
-extern const struct type type_share;       /* double: 0.01, 1% */
-extern const struct type type_listen;      /* struct config_listen; low 1: loopback only, never off */
+extern const struct type type_ratio;           /* double > 1: 5%, x1.5 */
+extern const struct type type_deviations;      /* double: 0.05sd */
+extern const struct type type_share;           /* double: 0.01, 1% */
+extern const struct type type_listen; /* struct config_listen; low 1: loopback only, never off */
 
 /* More than scalars. */
 extern const struct type type_texts;    /* char **, of element */
@@ -147,10 +149,19 @@ struct hint {
 void hint_offer(struct hint *hint, const char *name);
 const char *hint_text(const struct hint *hint, struct bytes *out); /* "; did you mean 'x'?" or "" */
 
+/* What types of one scalar are made of. put_text replaces a char *. */
+void scalar_read(struct reading *reading, const struct key *key, const struct node *value,
+	const struct path *path, void *item);
+void scalar_fill(const struct key *key, void *item);
+bool put_text(const struct key *key, const char *text, void *item);
+void text_fill(const struct key *key, void *item); /* the default or "" */
+void text_drop(const struct key *key, void *item);
+
 /* HOST:PORT, with [v6]:PORT; port_default -1: the port must be there. The host is the caller's. */
 bool parse_host_port(const char *text, int port_default, char **host, int *port);
 bool parse_duration(const char *text, int64_t *duration_ms);
 void format_duration(int64_t duration_ms, struct bytes *out);
+bool parse_whole(const char *text, const char **end, int64_t *number); /* digits; false: too many */
 bool parse_number(const char *text, const char **end, double *number); /* digits[.digits], >= 0 */
 
 /* Whether an alert has this name; else it has added a mistake. */

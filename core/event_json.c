@@ -323,12 +323,10 @@ static void read_error(struct event_decoder *decoder, struct event *event)
 
 	if (!node)
 		return;
-	if (node->kind != TREE_TEXT && node->kind != TREE_TRUE && node->kind != TREE_FALSE) {
-		refuse_field(decoder, E_TYPE, FIELD_ERROR, "a text or a boolean");
-		return;
-	}
 	event->has |= HAS_STATUS;
-	if (node->kind == TREE_TRUE || node->text.size)
+	if (node->kind != TREE_TEXT && node->kind != TREE_TRUE && node->kind != TREE_FALSE)
+		refuse_field(decoder, E_TYPE, FIELD_ERROR, "a text or a boolean");
+	else if (node->kind == TREE_TRUE || node->text.size)
 		event->failed = true;
 }
 

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A regular expression larger than this asks the compiler for more memory than a matcher is worth. */
+/* A regular expression larger than this asks the compiler for more memory than a matcher is worth.
+ */
 enum { REGEX_BYTES_MAX = 1024, REGEX_REPEATS_MAX = 1000 };
 
 static const struct {
@@ -46,7 +47,8 @@ static enum rc parse_operator(
 			return RC_OK;
 		}
 	}
-	return err_set(err, RC_REJECT, "matcher '%.200s': expected NAME, then =, !=, =~ or !~", text);
+	return err_set(
+		err, RC_REJECT, "matcher '%.200s': expected NAME, then =, !=, =~ or !~", text);
 }
 
 /* A value in double quotes, with \", \\ and \n as in Alertmanager. */
@@ -61,7 +63,8 @@ static enum rc parse_quoted(const char *text, const char *at, struct bytes *valu
 				byte = '\n';
 			else if (byte != '"' && byte != '\\')
 				return err_set(err, RC_REJECT,
-					"matcher '%.200s': expected \\\", \\\\ or \\n after a backslash; "
+					"matcher '%.200s': expected \\\", \\\\ or \\n after a "
+					"backslash; "
 					"a backslash of a regular expression is written \\\\",
 					text);
 		}
@@ -104,8 +107,8 @@ static bool is_affordable(const char *regex)
 				break;
 		} else if (*at == '{') {
 			const char *comma = at + 1 + strspn(at + 1, "0123456789");
-			long count = strtol(*comma == ',' && comma[1] != '}' ? comma + 1 : at + 1,
-				NULL, 10);
+			long count = strtol(
+				*comma == ',' && comma[1] != '}' ? comma + 1 : at + 1, NULL, 10);
 
 			if (count > REGEX_REPEATS_MAX)
 				return false;
@@ -124,7 +127,8 @@ static enum rc compile(const char *text, struct matcher *matcher, struct err *er
 
 	if (!is_affordable(matcher->value))
 		return err_set(err, RC_REJECT,
-			"matcher '%.200s': expected a regular expression of at most %d bytes, without "
+			"matcher '%.200s': expected a regular expression of at most %d bytes, "
+			"without "
 			"back-references, with at most %d counted repetitions",
 			text, REGEX_BYTES_MAX, REGEX_REPEATS_MAX);
 	/* Compiled alone first: in ^(...)$ a text such as "a)(b" would be one. */
@@ -138,8 +142,8 @@ static enum rc compile(const char *text, struct matcher *matcher, struct err *er
 	if (!failed)
 		return RC_OK;
 	regerror(failed, &matcher->regex, why, sizeof why);
-	return err_set(err, RC_REJECT, "matcher '%.200s': not a POSIX extended regular expression: %s",
-		text, why);
+	return err_set(err, RC_REJECT,
+		"matcher '%.200s': not a POSIX extended regular expression: %s", text, why);
 }
 
 static bool is_regex(const struct matcher *matcher)

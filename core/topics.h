@@ -24,6 +24,7 @@
 #define TABLE_MARKS "marks"         /* ingest: stream of idle marks (core/close.h) */
 #define TABLE_DEADLETTERS "deadletters" /* ingest: groups by fingerprint, JSON */
 #define TABLE_FINDINGS "findings"   /* detectors: by id, JSON, 30 days */
+#define TABLE_VERDICTS "verdicts"   /* detectors: by comparison, JSON: what is thought at the moment */
 #define TABLE_ALERTS "alerts"       /* alerts: by id, JSON */
 #define TABLE_NOTIFICATIONS "notifications" /* alerts: by id, JSON */
 #define TABLE_ACTIONS "actions"     /* remediate: by sequence, JSON */

@@ -21,10 +21,10 @@ enum rc print_lines(struct view answer, struct err *err) MUST_CHECK;
 enum rc print_table(
 	enum print_kind kind, struct view answer, int64_t now_ms, struct err *err) MUST_CHECK;
 
-/* One record with everything in it, indented. */
+/* One record, or each of {"NAME":[...]}, with everything in it, indented. */
 enum rc print_full(struct view record, struct err *err) MUST_CHECK;
 
-/* The answer to status. verdicts: all of them, else only those that are not ok. */
+/* The answer to status. verdicts: all of them, else only alarm and suspected. */
 enum rc print_status(struct view answer, bool verdicts, int64_t now_ms, struct err *err) MUST_CHECK;
 
 /* The sentence of {"error":"..."}; or the start of whatever it is. */

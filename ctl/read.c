@@ -175,7 +175,7 @@ static int show(struct question *question, enum print_kind kind, int argc, char 
 
 	if (status)
 		return status;
-	if (one && kind != PRINT_ACTIONS && question->json)
+	if (question->json && one && (kind == PRINT_FINDINGS || kind == PRINT_ALERTS))
 		print_as_it_is(text);
 	else if (question->json)
 		rc = print_lines(text, &err);

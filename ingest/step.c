@@ -59,6 +59,11 @@ struct ingest *ingest_new(
 	return ingest;
 }
 
+void ingest_use_format(struct ingest *ingest, const struct format *format)
+{
+	ingest->format = format;
+}
+
 void ingest_free(struct ingest *ingest)
 {
 	if (!ingest)

@@ -21,6 +21,9 @@ struct ingest *ingest_new(
 	const struct config *config, const char *log_name, const struct format *format);
 void ingest_free(struct ingest *ingest);
 
+/* From the next message on: for recordings whose files are of several formats. */
+void ingest_use_format(struct ingest *ingest, const struct format *format);
+
 /* One record of table "state", in order of fields, before anything else: a store_record (ports/store.h).
  * RC_FATAL: damaged, or of a later version. */
 enum rc ingest_restore(void *ingest, struct view field, struct view data, struct err *err);

@@ -17,7 +17,7 @@ enum { CONFIG_BYTES_MAX = 16 << 20, SECRET_BYTES_MAX = 64 << 10 };
 
 static const char path_default[] = "/etc/modelwatch/modelwatch.yaml";
 
-struct files { /* what one configuration is read from */
+struct files {           /* what one configuration is read from */
 	char *directory; /* where relative paths start */
 	char **paths;
 	struct node **documents; /* NULL: not YAML */
@@ -129,8 +129,7 @@ static void list_files(const char *path, struct files *files, struct mistakes *m
 }
 
 /* Reads every file, also after one that is none. True: all are there. */
-static bool read_files(
-	struct files *files, char digest[DIGEST_HEX_SIZE], struct mistakes *mistakes)
+static bool read_files(struct files *files, char digest[DIGEST_HEX_SIZE], struct mistakes *mistakes)
 {
 	CLEANUP(bytes_done) struct bytes all = {0};
 	bool whole = files->count > 0;
@@ -141,7 +140,8 @@ static bool read_files(
 		struct err err;
 
 		if (read_all(files->paths[i], CONFIG_BYTES_MAX, &all, &err) != RC_OK)
-			mistakes_add(mistakes, files->paths[i], 0, 0, "cannot be read: %s", err.text);
+			mistakes_add(
+				mistakes, files->paths[i], 0, 0, "cannot be read: %s", err.text);
 		else
 			files->documents[i] =
 				yaml_parse((struct view){all.data + start, all.size - start},
@@ -164,7 +164,8 @@ static void files_done(struct files *files)
 	free(files->directory);
 }
 
-/* Where a file that the configuration names is: systemd's credentials first, then beside the configuration. */
+/* Where a file that the configuration names is: systemd's credentials first, then beside the
+ * configuration. */
 static char *resolve(const struct files *files, const char *path)
 {
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
@@ -240,7 +241,8 @@ enum rc config_file_load(
 	if (!path)
 		path = from_environment && *from_environment ? from_environment : path_default;
 	list_files(path, &files, mistakes);
-	/* With one file amiss, what refers to it would look wrong too: only what is certain is told. */
+	/* With one file amiss, what refers to it would look wrong too: only what is certain is
+	 * told. */
 	if (!read_files(&files, digest, mistakes))
 		return RC_FATAL;
 	enum rc rc = config_read((const struct node *const *)files.documents, files.count,

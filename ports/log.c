@@ -107,7 +107,7 @@ static uint32_t murmur2(struct view key)
 
 	for (; left >= 4; at += 4, left -= 4) {
 		uint32_t k = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
-			(uint32_t)at[3] << 24;
+			     (uint32_t)at[3] << 24;
 
 		k *= m;
 		k ^= k >> 24;

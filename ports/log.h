@@ -1,5 +1,5 @@
 /* ports/log.h: logs of records: Kafka topics, or memory (replay and flow tests).
- * TOUCHES. Implementations: log_kafka.c (the one user of librdkafka) and log_memory.c.
+ * TOUCHES. Implementations: log_kafka*.c (the only users of librdkafka) and log_memory.c.
  * Offsets come from the caller, never from Kafka's groups. */
 #ifndef PORTS_LOG_H
 #define PORTS_LOG_H
@@ -20,7 +20,8 @@ struct log_message { /* views valid until the next log_take() of the same reader
 };
 
 /* The configuration must outlive the log. No connection is awaited here. RC_FATAL: a property that
- * librdkafka does not take (the property is named, its value not). */
+ * librdkafka does not take (the property is named, its value not). What the guarantees rest on (acknowledgements,
+ * idempotence, isolation, offsets, partitioner) stays as it must be, whatever a property says. */
 enum rc log_open(const struct config_kafka *settings, const char *client_id, struct log **opened,
 	struct err *err) MUST_CHECK;
 struct log *log_memory_open(void);

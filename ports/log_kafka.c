@@ -1,6 +1,6 @@
-/* ports/log_kafka.c: logs in Kafka: settings, health, single messages. Topics, readers and writers are in
- * log_kafka_topics.c, log_kafka_reader.c and log_kafka_writer.c.
- * TOUCHES: Kafka. Written for librdkafka 2.0.2 of Debian 12; newer ones do. */
+/* ports/log_kafka.c: logs in Kafka: settings, health, single messages. Topics, readers and writers
+ * are in log_kafka_topics.c, log_kafka_reader.c, log_kafka_writer.c. TOUCHES: Kafka. Written for
+ * librdkafka 2.0.2 of Debian 12; newer ones do. */
 #include "ports/log_kafka.h"
 
 #include "core/memory.h"
@@ -14,10 +14,11 @@
 static const struct kafka_setting defaults[] = {
 	{"reconnect.backoff.max.ms", "500"}, /* its own 10 s makes 10 s of every outage */
 	{"socket.timeout.ms", "10000"},
-	{"fetch.wait.max.ms", "100"}, /* so long a newly assigned partition may wait for others' fetch */
+	{"fetch.wait.max.ms",
+		"100"}, /* so long a newly assigned partition may wait for others' fetch */
 	{"queued.max.messages.kbytes", "65536"}, /* of a reader's memory */
 	{"queue.buffering.max.kbytes", "65536"}, /* of a writer's memory */
-	{"message.max.bytes", "16777216"}, /* the topic's own limit is what decides */
+	{"message.max.bytes", "16777216"},       /* the topic's own limit is what decides */
 	{"message.timeout.ms", "0"}, /* for ever: giving up on a record would only reorder it */
 	{"linger.ms", "1"},          /* findings must be fast */
 	{"compression.type", "lz4"},
@@ -28,7 +29,8 @@ static const struct kafka_setting demands[] = {
 	{"enable.auto.commit", "false"},
 	{"enable.auto.offset.store", "false"},
 	{"auto.offset.reset", "error"}, /* a hole in the log must be heard of */
-	{"enable.partition.eof", "true"}, /* moves a position over what is no message: ends of transactions */
+	{"enable.partition.eof",
+		"true"}, /* moves a position over what is no message: ends of transactions */
 	{"isolation.level", "read_committed"},
 	{"check.crcs", "true"},
 	{"allow.auto.create.topics", "false"},
@@ -60,8 +62,8 @@ static enum rc set(rd_kafka_conf_t *settings, const char *name, const char *valu
 	}
 }
 
-static enum rc set_all(rd_kafka_conf_t *settings, const struct kafka_setting *list, size_t count,
-	struct err *err)
+static enum rc set_all(
+	rd_kafka_conf_t *settings, const struct kafka_setting *list, size_t count, struct err *err)
 {
 	for (size_t i = 0; i < count; i++)
 		TRY(set(settings, list[i].name, list[i].value, err));
@@ -87,15 +89,15 @@ static enum rc set_everything(rd_kafka_conf_t *settings, const struct config_kaf
 	const char *client_id, struct err *err)
 {
 	const struct kafka_setting names[] = {
-		{"bootstrap.servers", kafka->brokers},
-		{"client.id", client_id},
-		{"group.id", client_id}, /* the consumer API asks for one; no group is ever joined */
+		{"bootstrap.servers", kafka->brokers}, {"client.id", client_id},
+		{"group.id",
+			client_id}, /* the consumer API asks for one; no group is ever joined */
 	};
 	char ignored[128];
 
 	TRY(set_all(settings, names, sizeof names / sizeof *names, err));
 	TRY(set_all(settings, defaults, sizeof defaults / sizeof *defaults, err));
-	/* Since 2.2; for older ones see the helper in log_kafka_reader.c. */
+	/* Since 2.2; for older ones see log_kafka_ends.c. */
 	rd_kafka_conf_set(settings, "fetch.queue.backoff.ms", "10", ignored, sizeof ignored);
 	for (size_t i = 0; i < kafka->property_count; i++)
 		TRY(set_property(settings, &kafka->properties[i], err));
@@ -144,11 +146,13 @@ static enum rc state(const struct kafka_log *log, struct err *err)
 		return RC_OK;
 	if (refused && log->refusal == REFUSED_LOGIN)
 		return err_set(err, RC_FATAL,
-			"kafka refuses our login (look at sasl.username, sasl.password, sasl.mechanism): %s",
+			"kafka refuses our login (look at sasl.username, sasl.password, "
+			"sasl.mechanism): %s",
 			log->reason);
 	if (refused)
 		return err_set(err, RC_FATAL,
-			"kafka and we do not agree on TLS (look at security.protocol, ssl.ca.location): %s",
+			"kafka and we do not agree on TLS (look at security.protocol, "
+			"ssl.ca.location): %s",
 			log->reason);
 	return err_set(err, RC_RETRY, "kafka does not answer since %lld s: %s",
 		(long long)(now_ms - log->unwell_since_ms) / 1000,
@@ -163,7 +167,8 @@ enum rc kafka_state(struct kafka_log *log, struct err *err)
 	return rc;
 }
 
-/* One lost connection is no outage; that no broker is left is one, and the last lost connection is its reason. */
+/* One lost connection is no outage; that no broker is left is one, and the last lost connection is
+ * its reason. */
 static void on_error(rd_kafka_t *client, int code, const char *reason, void *context)
 {
 	(void)client;
@@ -237,8 +242,8 @@ static enum rc change_assignment(rd_kafka_t *client, bool add, const char *topic
 	return RC_RETRY;
 }
 
-enum rc kafka_assign(rd_kafka_t *client, const char *topic, int32_t partition, int64_t offset,
-	struct err *err)
+enum rc kafka_assign(
+	rd_kafka_t *client, const char *topic, int32_t partition, int64_t offset, struct err *err)
 {
 	return change_assignment(client, true, topic, partition, offset, err);
 }
@@ -296,7 +301,7 @@ static bool is_answer(
 	const rd_kafka_message_t *message, const char *topic, int32_t partition, int64_t offset)
 {
 	return message->rkt && message->partition == partition &&
-		!strcmp(rd_kafka_topic_name(message->rkt), topic) && message->offset >= offset;
+	       !strcmp(rd_kafka_topic_name(message->rkt), topic) && message->offset >= offset;
 }
 
 static enum rc await_peeked(struct kafka_log *log, const char *topic, int32_t partition,
@@ -325,8 +330,8 @@ static enum rc peek(struct log *base, const char *topic, int32_t partition, int6
 	struct kafka_log *log = (struct kafka_log *)base;
 
 	TRY(kafka_assign(log->asker, topic, partition, offset, err));
-	enum rc rc = await_peeked(
-		log, topic, partition, offset, wait_ms, key, value, append_ms, err);
+	enum rc rc =
+		await_peeked(log, topic, partition, offset, wait_ms, key, value, append_ms, err);
 	kafka_unassign(log->asker, topic, partition);
 	if (rc != RC_RETRY)
 		kafka_is_well(log);
@@ -350,7 +355,8 @@ static void close_log(struct log *base)
 	free(log);
 }
 
-/* It reads single messages: what else a broker sends along is thrown away, so little is asked for. */
+/* It reads single messages: what else a broker sends along is thrown away, so little is asked for.
+ */
 static enum rc open_asker(struct kafka_log *log, struct err *err)
 {
 	rd_kafka_conf_t *settings = rd_kafka_conf_dup(log->settings);

@@ -11,7 +11,8 @@ static enum rc count_partitions(const struct rd_kafka_metadata *metadata, const 
 	int32_t *count, struct err *err)
 {
 	if (metadata->topic_cnt != 1)
-		return err_set(err, RC_RETRY, "topic %s: the broker's answer does not name it", topic);
+		return err_set(
+			err, RC_RETRY, "topic %s: the broker's answer does not name it", topic);
 
 	switch (metadata->topics[0].err) {
 	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
@@ -84,8 +85,8 @@ static void number_text(char text[24], int64_t number)
 }
 
 /* The answer to a request of the administrator's kind, or NULL with err. */
-static rd_kafka_event_t *await(struct kafka_log *log, rd_kafka_queue_t *answers, int wait_ms,
-	enum rc *rc, struct err *err)
+static rd_kafka_event_t *await(
+	struct kafka_log *log, rd_kafka_queue_t *answers, int wait_ms, enum rc *rc, struct err *err)
 {
 	int64_t deadline_ms = clock_monotonic_ms() + wait_ms;
 	rd_kafka_event_t *event = NULL;
@@ -121,8 +122,8 @@ static void compare(const rd_kafka_ConfigResource_t *found, const struct kafka_s
 		for (size_t j = 0; j < wanted_count; j++) {
 			const char *value = rd_kafka_ConfigEntry_value(entries[i]);
 
-			if (!strcmp(rd_kafka_ConfigEntry_name(entries[i]), wanted[j].name) && value &&
-				strcmp(value, wanted[j].value) != 0)
+			if (!strcmp(rd_kafka_ConfigEntry_name(entries[i]), wanted[j].name) &&
+				value && strcmp(value, wanted[j].value) != 0)
 				bytes_format(differences, "%s%s is %s, expected %s",
 					differences->size ? "; " : "", wanted[j].name, value,
 					wanted[j].value);
@@ -130,8 +131,9 @@ static void compare(const rd_kafka_ConfigResource_t *found, const struct kafka_s
 }
 
 /* RC_OK with the differences, possibly none. */
-static enum rc describe(struct kafka_log *log, const char *topic, const struct kafka_setting *wanted,
-	size_t wanted_count, int wait_ms, struct bytes *differences, struct err *err)
+static enum rc describe(struct kafka_log *log, const char *topic,
+	const struct kafka_setting *wanted, size_t wanted_count, int wait_ms,
+	struct bytes *differences, struct err *err)
 {
 	rd_kafka_ConfigResource_t *resource =
 		rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
@@ -166,7 +168,8 @@ static enum rc check_existing(struct kafka_log *log, const struct log_topic *top
 	int32_t count = topic->partitions;
 
 	err->text[0] = '\0';
-	if (describe(log, topic->name, wanted, wanted_count, wait_ms, &differences, &why) != RC_OK ||
+	if (describe(log, topic->name, wanted, wanted_count, wait_ms, &differences, &why) !=
+			RC_OK ||
 		kafka_partitions(&log->log, topic->name, wait_ms, &count, &why) != RC_OK)
 		return err_set(err, RC_NONE,
 			"topic %s is there, but its settings could not be read: %s", topic->name,
@@ -228,8 +231,7 @@ static enum rc order_creation(
 	return rc;
 }
 
-enum rc kafka_create(
-	struct log *base, const struct log_topic *topic, int wait_ms, struct err *err)
+enum rc kafka_create(struct log *base, const struct log_topic *topic, int wait_ms, struct err *err)
 {
 	struct kafka_log *log = (struct kafka_log *)base;
 	char retention[24], size_max[24], why[256];

@@ -1,9 +1,9 @@
-/* ports/log_kafka_writer.c: hands records to Kafka: idempotent, acknowledged by all replicas in sync.
- * TOUCHES: Kafka.
+/* ports/log_kafka_writer.c: hands records to Kafka: idempotent, acknowledged by all replicas in
+ * sync. TOUCHES: Kafka.
  *
- * That a record is too large for its topic is known only from the broker, and the broker refuses whole batches.
- * So a record whose batch was refused is sent alone when it is given again; refused alone, it is too large, and
- * log_write() says so the next time. */
+ * That a record is too large for its topic is known only from the broker, and the broker refuses
+ * whole batches. So a record whose batch was refused is sent alone when it is given again; refused
+ * alone, it is too large, and log_write() says so the next time. */
 #include "ports/log_kafka.h"
 
 #include "core/memory.h"
@@ -69,8 +69,8 @@ static struct outlet *need_outlet(struct kafka_writer *writer, const char *topic
 	}
 	outlet->writer = writer;
 	outlet->name = memory_text(topic);
-	writer->outlets = memory_grow(
-		writer->outlets, writer->outlet_count + 1, sizeof(struct outlet *));
+	writer->outlets =
+		memory_grow(writer->outlets, writer->outlet_count + 1, sizeof(struct outlet *));
 	writer->outlets[writer->outlet_count++] = outlet;
 	return outlet;
 }
@@ -100,7 +100,8 @@ static enum rc judge_size(struct outlet *outlet, size_t size, struct err *err)
 	bool suspect = outlet->suspect_size && size >= outlet->suspect_size;
 
 	if (outlet->too_large_size && size >= outlet->too_large_size) {
-		outlet->too_large_size = 0; /* somebody may raise the limit: the next one is tried */
+		outlet->too_large_size =
+			0; /* somebody may raise the limit: the next one is tried */
 		return err_set(err, RC_REJECT,
 			"topic %s: a record of %zu bytes is larger than its max.message.bytes",
 			outlet->name, size);
@@ -112,8 +113,7 @@ static enum rc judge_size(struct outlet *outlet, size_t size, struct err *err)
 	return RC_OK;
 }
 
-static enum rc judge_handing(
-	struct kafka_writer *writer, const struct outlet *outlet, size_t size,
+static enum rc judge_handing(struct kafka_writer *writer, const struct outlet *outlet, size_t size,
 	rd_kafka_resp_err_t code, struct err *err)
 {
 	char why[256];
@@ -123,7 +123,8 @@ static enum rc judge_handing(
 		return RC_OK;
 	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
 		return err_set(err, RC_REJECT,
-			"topic %s: a record of %zu bytes is larger than the property message.max.bytes",
+			"topic %s: a record of %zu bytes is larger than the property "
+			"message.max.bytes",
 			outlet->name, size);
 	case RD_KAFKA_RESP_ERR__FATAL:
 		rd_kafka_fatal_error(writer->client, why, sizeof why);
@@ -207,8 +208,8 @@ enum rc kafka_writer_open(struct log *base, const char *const topics[], size_t t
 	for (size_t i = 0; i < topic_count; i++)
 		if (!need_outlet(writer, topics[i])) {
 			close_writer(&writer->writer);
-			return err_set(err, RC_FATAL, "'%s' can not be the name of a topic",
-				topics[i]);
+			return err_set(
+				err, RC_FATAL, "'%s' can not be the name of a topic", topics[i]);
 		}
 	*opened = &writer->writer;
 	return RC_OK;

@@ -1,5 +1,6 @@
-/* ports/log_kind.h: what log.c dispatches to: a log, its readers and writers each know their functions.
- * Private to ports/log*.c; the contract of every function is the one of its namesake in ports/log.h. */
+/* ports/log_kind.h: what log.c dispatches to: a log, its readers and writers each know their
+ * functions. Private to ports/log*.c; the contract of every function is the one of its namesake in
+ * ports/log.h. */
 #ifndef PORTS_LOG_KIND_H
 #define PORTS_LOG_KIND_H
 
@@ -7,8 +8,8 @@
 
 struct log_kind {
 	void (*close)(struct log *log);
-	enum rc (*partitions)(struct log *log, const char *topic, int wait_ms, int32_t *count,
-		struct err *err);
+	enum rc (*partitions)(
+		struct log *log, const char *topic, int wait_ms, int32_t *count, struct err *err);
 	enum rc (*create)(
 		struct log *log, const struct log_topic *topic, int wait_ms, struct err *err);
 	enum rc (*peek)(struct log *log, const char *topic, int32_t partition, int64_t offset,
@@ -51,12 +52,13 @@ struct log_writer {
 	const struct log_writer_kind *kind;
 };
 
-/* Fates of written records on their way to log_written(): first in, first out. All zero is empty. */
+/* Fates of written records on their way to log_written(): first in, first out. All zero is empty.
+ */
 struct log_fates {
 	struct log_fate {
 		uint64_t tag;
 		bool delivered;
-	} *list;
+	} * list;
 	size_t first, count, capacity;
 };
 void log_fates_add(struct log_fates *fates, uint64_t tag, bool delivered);

@@ -1,5 +1,6 @@
 /* ports/log_memory.c: logs in memory, for replay and flow tests: never unwell, never waits.
- * TOUCHES nothing. Offsets start at 0 and have no holes; what was trimmed is a gap to whoever wants it. */
+ * TOUCHES nothing. Offsets start at 0 and have no holes; what was trimmed is a gap to whoever wants
+ * it. */
 #include "ports/log_kind.h"
 
 #include "core/memory.h"
@@ -79,8 +80,8 @@ static struct topic *need_topic(struct memory_log *memory, const char *name, int
 		memory->topics[memory->topic_count++] = topic;
 	}
 	if (topic->partition_count < partitions) {
-		topic->partitions =
-			memory_grow(topic->partitions, (size_t)partitions, sizeof *topic->partitions);
+		topic->partitions = memory_grow(
+			topic->partitions, (size_t)partitions, sizeof *topic->partitions);
 		memset(topic->partitions + topic->partition_count, 0,
 			(size_t)(partitions - topic->partition_count) * sizeof *topic->partitions);
 		topic->partition_count = partitions;
@@ -291,7 +292,7 @@ static enum rc reader_assign(struct log_reader *base, const char *topic, int32_t
 		place->partition = partition;
 	}
 	place->next = offset == OFFSET_BEGINNING ? partition_of(place)->low
-		: offset == OFFSET_END		 ? end_of(partition_of(place))
+		      : offset == OFFSET_END     ? end_of(partition_of(place))
 						 : offset;
 	return RC_OK;
 }
@@ -337,8 +338,9 @@ static enum rc report_gap(
 	};
 	memcpy(gap->topic, place->topic->name, sizeof gap->topic);
 	drop_place(reader, place);
-	return err_set(err, RC_REJECT, "%s-%d: offset %lld is not in the log, which has %lld to %lld",
-		gap->topic, (int)gap->partition, (long long)gap->offset, (long long)gap->low,
+	return err_set(err, RC_REJECT,
+		"%s-%d: offset %lld is not in the log, which has %lld to %lld", gap->topic,
+		(int)gap->partition, (long long)gap->offset, (long long)gap->low,
 		(long long)gap->high);
 }
 
@@ -411,8 +413,8 @@ static void writer_close(struct log_writer *base)
 	free(writer);
 }
 
-/* A record without a key goes to partition 0: chance has no place in a replay. Headers are not kept: nothing
- * reads them back. */
+/* A record without a key goes to partition 0: chance has no place in a replay. Headers are not
+ * kept: nothing reads them back. */
 static enum rc writer_write(struct log_writer *base, const char *topic, struct view key,
 	struct view value, struct view headers, uint64_t tag, struct err *err)
 {

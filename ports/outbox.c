@@ -1,6 +1,5 @@
-/* ports/outbox.c: the relay from a fold's outbox to its topics: a ring of entries in flight, each waiting, given
- * to the writer, or done and to be dropped.
- * TOUCHES: through store.h and log.h. */
+/* ports/outbox.c: the relay from a fold's outbox to its topics: a ring of entries in flight, each
+ * waiting, given to the writer, or done and to be dropped. TOUCHES: through store.h and log.h. */
 #include "ports/outbox.h"
 
 #include "core/memory.h"
@@ -15,18 +14,19 @@ enum {
 	BYTES_MAX = 32 << 20, /* held at most, plus one look */
 	LOOK_MAX = 500,       /* entries in one look, ids in one drop */
 	LOOK_EVERY_MS = 1000,
-	DROP_EVERY_MS = 100,  /* acknowledged entries are dropped together */
-	BLOCKED_MAX = 8,      /* a fold has a handful of topics */
+	DROP_EVERY_MS = 100, /* acknowledged entries are dropped together */
+	BLOCKED_MAX = 8,     /* a fold has a handful of topics */
 };
 
 enum stage { WAITING, GIVEN, DONE };
 
-/* An entry from the look at it until it is dropped. Its number: the outbox's in the upper 16 bits of a tag. */
+/* An entry from the look at it until it is dropped. Its number: the outbox's in the upper 16 bits
+ * of a tag. */
 struct flight {
 	enum stage stage;
 	char id[48];
-	char *topic;       /* with the prefix; owned, as is data */
-	char *data;        /* key, value, headers */
+	char *topic; /* with the prefix; owned, as is data */
+	char *data;  /* key, value, headers */
 	size_t key_size, value_size, headers_size;
 };
 
@@ -42,10 +42,10 @@ struct outbox {
 	uint64_t first, next;   /* numbers of the oldest one and of the next new one */
 	size_t waiting, done;   /* so many of each; the rest is GIVEN */
 	size_t bytes;
-	int64_t done_since_ms;  /* when the first of the DONE ones was acknowledged */
+	int64_t done_since_ms; /* when the first of the DONE ones was acknowledged */
 
-	char seen[48];          /* id of the last entry that was looked at; "" = none in flight */
-	bool more;              /* there may be more behind it */
+	char seen[48]; /* id of the last entry that was looked at; "" = none in flight */
+	bool more;     /* there may be more behind it */
 	int64_t looked_ms;
 };
 
@@ -137,8 +137,8 @@ static enum rc look(struct outbox *outbox, const struct head *head, bool wake, s
 		outbox->more = true;
 	if (!outbox->more || !max || outbox->bytes >= BYTES_MAX)
 		return RC_OK;
-	TRY(store_outbox(outbox->store, outbox->fold, head, outbox->seen, max, take_off, outbox,
-		err));
+	TRY(store_outbox(
+		outbox->store, outbox->fold, head, outbox->seen, max, take_off, outbox, err));
 	outbox->looked_ms = now_ms;
 	outbox->more = outbox->next - before == max;
 	return RC_OK;
@@ -216,7 +216,7 @@ static void land(struct outbox *outbox)
 static bool is_time_to_drop(const struct outbox *outbox)
 {
 	return outbox->done >= LOOK_MAX || outbox->done == outbox->next - outbox->first ||
-		clock_monotonic_ms() - outbox->done_since_ms >= DROP_EVERY_MS;
+	       clock_monotonic_ms() - outbox->done_since_ms >= DROP_EVERY_MS;
 }
 
 static enum rc drop_done(struct outbox *outbox, const struct head *head, struct err *err)

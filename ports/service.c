@@ -4,9 +4,9 @@
 #include "ports/clock.h"
 #include "ports/config_file.h"
 #include "ports/journal.h"
+#include "ports/service_options.h"
 
 #include <dirent.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 enum {
-	EXIT_USAGE = 2,
 	EXIT_CONFIGURATION = 78, /* EX_CONFIG of sysexits.h: systemd need not try again */
 	STATUS_MS = 1000,
 	BACKOFF_MS_FIRST = 50,
@@ -28,10 +27,7 @@ enum {
 };
 
 struct service_inside {
-	char *config_path; /* NULL: where config_file.h looks */
-	enum journal_level level;
-	char *metrics_text; /* --metrics; NULL: as configured */
-	struct config_listen metrics;
+	struct service_options options;
 	int signals; /* a signalfd */
 	bool stopping;
 	bool told_ready;
@@ -42,140 +38,6 @@ struct service_inside {
 	char status[512];
 	struct metric *well_gauge, *cpu_seconds, *memory_bytes, *open_files;
 };
-
-/* ---- options */
-
-static void print_help(const char *name, bool takes_instance)
-{
-	printf("modelwatch-%s: one service of modelwatch, in the foreground\n\n"
-	       "  --config FILE|DIR     default: $MODELWATCH_CONFIG or "
-	       "/etc/modelwatch/modelwatch.yaml\n",
-		name);
-	if (takes_instance)
-		printf("  --instance I/N        takes the partitions p with p mod N = I\n");
-	printf("  --metrics HOST:PORT   instead of the configured address of /metrics; port 0: "
-	       "off\n"
-	       "  --log-level LEVEL     error, warning, info (default) or debug\n"
-	       "  --help  --version\n\n"
-	       "SIGTERM ends it, SIGHUP reads the configuration again.\n"
-	       "Exit status: 0 asked to stop, 1 fatal, 2 usage, 78 configuration.\n");
-}
-
-static bool usage(const char *name, const char *option, const char *value, const char *expected)
-{
-	fprintf(stderr, "modelwatch-%s: %s: found \"%s\", expected %s\n", name, option, value,
-		expected);
-	return false;
-}
-
-static bool read_whole(const char *text, long least, long most, int *value)
-{
-	char *end;
-	long number = strtol(text, &end, 10);
-
-	if (end == text || *end || *text < '0' || *text > '9' || number < least || number > most)
-		return false;
-	*value = (int)number;
-	return true;
-}
-
-static bool read_instance(struct service *service, const char *text)
-{
-	char first[16];
-	const char *slash = strchr(text, '/');
-
-	if (!slash || (size_t)(slash - text) >= sizeof first)
-		return false;
-	view_copy((struct view){text, (size_t)(slash - text)}, first, sizeof first);
-	return read_whole(slash + 1, 1, 4096, &service->instances) &&
-	       read_whole(first, 0, service->instances - 1, &service->instance);
-}
-
-/* "127.0.0.1:9131" or "[::1]:9131"; cuts the text in two. */
-static bool read_address(char *text, struct config_listen *address)
-{
-	char *colon = strrchr(text, ':');
-
-	if (!colon || colon == text || !read_whole(colon + 1, 0, 65535, &address->port))
-		return false;
-	*colon = '\0';
-	if (*text == '[' && colon[-1] == ']') {
-		colon[-1] = '\0';
-		text++;
-	}
-	address->host = text;
-	return true;
-}
-
-static bool read_level(const char *text, enum journal_level *level)
-{
-	static const char *const names[] = {"error", "warning", "info", "debug"};
-
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		if (strcmp(text, names[i]) == 0) {
-			*level = (enum journal_level)i;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool read_option(struct service *service, int option, bool takes_instance)
-{
-	struct service_inside *inside = service->inside;
-
-	switch (option) {
-	case 'c':
-		free(inside->config_path);
-		inside->config_path = memory_text(optarg);
-		return true;
-	case 'i':
-		if (takes_instance && read_instance(service, optarg))
-			return true;
-		return usage(service->name, "--instance", optarg,
-			takes_instance ? "I/N with 0 <= I < N, such as 0/2"
-				       : "no such option: this service is one, and standbys");
-	case 'm':
-		free(inside->metrics_text);
-		inside->metrics_text = memory_text(optarg);
-		return read_address(inside->metrics_text, &inside->metrics) ||
-		       usage(service->name, "--metrics", optarg, "HOST:PORT");
-	case 'l':
-		return read_level(optarg, &inside->level) ||
-		       usage(service->name, "--log-level", optarg, "error, warning, info or debug");
-	default: /* getopt has said why */
-		return false;
-	}
-}
-
-/* False: leave with *exit_status. */
-static bool read_options(
-	struct service *service, bool takes_instance, int argc, char **argv, int *exit_status)
-{
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-		{"instance", required_argument, NULL, 'i'},
-		{"metrics", required_argument, NULL, 'm'},
-		{"log-level", required_argument, NULL, 'l'}, {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'v'}, {0}};
-	int option;
-
-	*exit_status = EXIT_USAGE;
-	optind = 1;
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'h')
-			print_help(service->name, takes_instance);
-		else if (option == 'v')
-			printf("modelwatch-%s %s\n", service->name, MODELWATCH_VERSION);
-		else if (read_option(service, option, takes_instance))
-			continue;
-		if (option == 'h' || option == 'v')
-			*exit_status = 0;
-		return false;
-	}
-	if (optind < argc)
-		return usage(service->name, "arguments", argv[optind], "options only; see --help");
-	return true;
-}
 
 /* ---- the process */
 
@@ -335,11 +197,11 @@ static void serve(void *context, const struct http_request *request, struct http
 static bool open_http(struct service *service, enum config_service kind, struct err *err)
 {
 	struct service_inside *inside = service->inside;
-	struct config_listen address = inside->metrics;
+	struct config_listen address = inside->options.metrics;
 
 	if (kind == SERVICE_SERVES_ITSELF)
 		return true;
-	if (!inside->metrics_text) {
+	if (!inside->options.metrics_text) {
 		address = service->config.metrics[kind];
 		address.port += address.port ? service->instance : 0;
 	}
@@ -362,8 +224,8 @@ static bool open_http(struct service *service, enum config_service kind, struct 
 static bool load_config(const struct service *service, struct config *config)
 {
 	struct mistakes mistakes = {0};
-	bool good =
-		config_file_load(service->inside->config_path, true, config, &mistakes) == RC_OK;
+	bool good = config_file_load(
+			    service->inside->options.config_path, true, config, &mistakes) == RC_OK;
 
 	if (!good && mistakes.text.size)
 		fputs(mistakes.text.data, stderr);
@@ -391,11 +253,18 @@ bool service_reload(struct service *service, struct config *fresh)
 static bool open_all(struct service *service, enum config_service kind, bool takes_instance,
 	int argc, char **argv, int *exit_status)
 {
+	struct service_options *options = &service->inside->options;
 	struct err err = {0};
 
-	if (!read_options(service, takes_instance, argc, argv, exit_status))
+	if (!service_options_read(
+		    options, service->name, takes_instance, argc, argv, exit_status, &err)) {
+		if (err.text[0])
+			fprintf(stderr, "modelwatch-%s: %s\n", service->name, err.text);
 		return false;
-	journal_open(service->name, service->inside->level);
+	}
+	service->instance = options->instance;
+	service->instances = options->instances;
+	journal_open(service->name, options->level);
 	*exit_status = EXIT_CONFIGURATION;
 	if (!load_config(service, &service->config))
 		return false;
@@ -426,7 +295,7 @@ bool service_open(struct service *service, const char *name, enum config_service
 {
 	*service = (struct service){.name = name, .instances = 1};
 	service->inside = memory_new(1, sizeof *service->inside);
-	*service->inside = (struct service_inside){.level = JOURNAL_INFO, .signals = -1};
+	*service->inside = (struct service_inside){.signals = -1};
 	service_status(service, false, "starting");
 	forbid_dumps();
 	if (!open_all(service, kind, takes_instance, argc, argv, exit_status)) {
@@ -451,8 +320,7 @@ void service_close(struct service *service)
 	http_in_close(inside->http);
 	if (inside->signals >= 0)
 		close(inside->signals);
-	free(inside->config_path);
-	free(inside->metrics_text);
+	service_options_done(&inside->options);
 	free(inside);
 	metrics_done(&service->metrics);
 	config_done(&service->config);

@@ -13,9 +13,9 @@ enum { DEPTH_MAX = 32, NODES_MAX = 100000 };
 /* A list or mapping that is not closed yet. It joins its parent when it is. */
 struct open_node {
 	struct node *node;
-	struct node *key;  /* MAPPING: waits for its value */
-	bool twice;        /* ... and stands there already: its value is dropped */
-	struct map keys;   /* MAPPING: what stands there, to its node */
+	struct node *key; /* MAPPING: waits for its value */
+	bool twice;       /* ... and stands there already: its value is dropped */
+	struct map keys;  /* MAPPING: what stands there, to its node */
 };
 
 struct build {
@@ -34,14 +34,16 @@ struct build {
 /* at: where, as libyaml counts. */
 static void refuse(struct build *build, yaml_mark_t at, const char *what)
 {
-	mistakes_add(build->mistakes, build->file, (int)at.line + 1, (int)at.column + 1, "%s", what);
+	mistakes_add(
+		build->mistakes, build->file, (int)at.line + 1, (int)at.column + 1, "%s", what);
 	build->refused = true;
 }
 
 static struct node *new_node(struct build *build, enum node_kind kind, const yaml_event_t *event)
 {
 	if (++build->nodes > NODES_MAX) {
-		refuse(build, event->start_mark, "more than 100 000 values, expected a configuration");
+		refuse(build, event->start_mark,
+			"more than 100 000 values, expected a configuration");
 		build->over = true;
 	}
 	return node_new(kind, build->file, (int)event->start_mark.line + 1,
@@ -95,7 +97,8 @@ static void join(struct build *build, struct node *node)
 static void open_node(struct build *build, enum node_kind kind, const yaml_event_t *event)
 {
 	if (build->depth == DEPTH_MAX) {
-		refuse(build, event->start_mark, "more than 32 lists and mappings inside one another");
+		refuse(build, event->start_mark,
+			"more than 32 lists and mappings inside one another");
 		build->over = true;
 		return;
 	}
@@ -127,13 +130,15 @@ static void take_scalar(struct build *build, const yaml_event_t *event)
 }
 
 /* What stands for something else is refused: what an operator reads is what there is. */
-static void refuse_decoration(
-	struct build *build, const yaml_event_t *event, const yaml_char_t *anchor, const yaml_char_t *tag)
+static void refuse_decoration(struct build *build, const yaml_event_t *event,
+	const yaml_char_t *anchor, const yaml_char_t *tag)
 {
 	if (anchor)
-		refuse(build, event->start_mark, "found an anchor (&), expected none; write values out");
+		refuse(build, event->start_mark,
+			"found an anchor (&), expected none; write values out");
 	if (tag)
-		refuse(build, event->start_mark, "found a tag (!), expected none; types follow from keys");
+		refuse(build, event->start_mark,
+			"found a tag (!), expected none; types follow from keys");
 }
 
 static void take_event(struct build *build, const yaml_event_t *event)
@@ -148,7 +153,8 @@ static void take_event(struct build *build, const yaml_event_t *event)
 		break;
 	case YAML_ALIAS_EVENT:
 		/* A text takes its place, so that the rest of the file can be looked at. */
-		refuse(build, event->start_mark, "found an alias (*), expected none; write values out");
+		refuse(build, event->start_mark,
+			"found an alias (*), expected none; write values out");
 		struct node *node = new_node(build, NODE_SCALAR, event);
 
 		node->text = memory_text("*");
@@ -195,7 +201,8 @@ static yaml_mark_t mark_of(struct view text, size_t offset)
 	return mark;
 }
 
-/* Whether the line is indented with a tab, which YAML does not allow and an editor does not show. */
+/* Whether the line is indented with a tab, which YAML does not allow and an editor does not show.
+ */
 static bool has_tab(struct view text, size_t line)
 {
 	const char *at = text.data, *end = text.data + text.size;

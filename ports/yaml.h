@@ -6,8 +6,8 @@
 
 #include "core/config.h"
 
-/* The tree (node_free()), or NULL with a mistake "file:line:column: ..." added. Duplicate keys of one
- * mapping are mistakes. An empty text is an empty mapping. */
+/* The tree (node_free()), or NULL with a mistake "file:line:column: ..." added. A key that stands twice in
+ * one mapping is a mistake, but the tree is there, with the first. An empty text is an empty mapping. */
 struct node *yaml_parse(struct view text, const char *file, struct mistakes *mistakes);
 
 #endif

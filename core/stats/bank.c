@@ -175,6 +175,7 @@ static void norm_ordered(struct bank *bank, const uint64_t *reference)
 		for (size_t k = 0; k < bank->bins; k++)
 			if (reference[k])
 				mean += (double)reference[k] / total * exp(row_log_ratio(&row, k));
+		assert(mean > 0); /* the reference is not empty */
 		bank->log_norm[j] = -log(mean);
 	}
 }

@@ -1,8 +1,9 @@
-/* tests/live/log_probe.c: ports/log.h on a real broker, one command per line of stdin, for test_log.py.
+/* tests/live/log_probe.c: ports/log.h on a real broker, one command per line of stdin, for
+ * test_log.py.
  *
- * log_probe BROKERS [NAME=VALUE | NAME@FILE]...: the properties; of the second form the value is a secret in a file.
- * Every command is answered by lines, the last of which starts with the name of an outcome: ok, none, retry,
- * reject, fatal; then numbers or the sentence. */
+ * log_probe BROKERS [NAME=VALUE | NAME@FILE]...: the properties; of the second form the value is a
+ * secret in a file. Every command is answered by lines, the last of which starts with the name of
+ * an outcome: ok, none, retry, reject, fatal; then numbers or the sentence. */
 #include "core/memory.h"
 #include "ports/clock.h"
 #include "ports/log.h"
@@ -60,14 +61,15 @@ static void do_take(struct probe *probe, char **words)
 	for (size_t i = 0; rc == RC_OK && i < count; i++)
 		printf("message %s %d %lld %lld %s=%.*s\n", messages[i].topic,
 			(int)messages[i].partition, (long long)messages[i].offset,
-			(long long)messages[i].append_ms,
-			messages[i].key.data ? "key" : "nokey",
+			(long long)messages[i].append_ms, messages[i].key.data ? "key" : "nokey",
 			(int)(messages[i].value.size < 100 ? messages[i].value.size : 100),
 			messages[i].value.data ? messages[i].value.data : "tombstone");
 	answer(rc, &err);
 }
 
-/* stream N WAIT_S [FROM]: takes N messages and checks that offsets of each partition go up by one, from FROM. */
+/* stream N WAIT_S [FROM]: takes N messages and checks that offsets of each partition go up by one,
+ * from FROM or on from the last stream. Answers: taken, jumps, times unwell, milliseconds, longest
+ * pause. */
 static void do_stream(struct probe *probe, size_t wanted, int64_t wait_ms, int64_t from)
 {
 	static int64_t next[PLACES_MAX];
@@ -76,7 +78,7 @@ static void do_stream(struct probe *probe, size_t wanted, int64_t wait_ms, int64
 	enum rc rc = RC_OK;
 	struct err err = {0};
 
-	for (size_t i = 0; i < PLACES_MAX; i++)
+	for (size_t i = 0; i < PLACES_MAX && from >= 0; i++)
 		next[i] = from;
 	while (taken < wanted && clock_monotonic_ms() < started_ms + wait_ms) {
 		const struct log_message *messages;
@@ -178,8 +180,8 @@ static void do_load(struct probe *probe, char **words)
 			given += rc == RC_OK;
 		}
 		if (rc == RC_RETRY || given % 1000 == 0) {
-			size_t known =
-				log_written(writer, rc == RC_RETRY ? 10 : 0, TAKE_MAX, tags, delivered);
+			size_t known = log_written(
+				writer, rc == RC_RETRY ? 10 : 0, TAKE_MAX, tags, delivered);
 			acknowledged += known;
 			for (size_t i = 0; i < known; i++)
 				failed += !delivered[i];
@@ -208,8 +210,11 @@ static void do_peek(struct probe *probe, char **words)
 
 static void do_create(struct probe *probe, char **words)
 {
-	struct log_topic topic = {.name = words[1], .partitions = atoi(words[2]), .replication = 1,
-		.compacted = !strcmp(words[3], "compacted"), .retention_ms = atoll(words[4]),
+	struct log_topic topic = {.name = words[1],
+		.partitions = atoi(words[2]),
+		.replication = 1,
+		.compacted = !strcmp(words[3], "compacted"),
+		.retention_ms = atoll(words[4]),
 		.message_bytes_max = atoll(words[5])};
 	struct err err = {0};
 
@@ -225,7 +230,8 @@ static void do_trim(struct probe *probe, char **words)
 	rd_kafka_conf_set(settings, "bootstrap.servers", probe->brokers, why, sizeof why);
 	rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, settings, why, sizeof why);
 	rd_kafka_queue_t *answers = rd_kafka_queue_new(client);
-	rd_kafka_topic_partition_list_add(before, words[1], atoi(words[2]))->offset = atoll(words[3]);
+	rd_kafka_topic_partition_list_add(before, words[1], atoi(words[2]))->offset =
+		atoll(words[3]);
 	rd_kafka_DeleteRecords_t *order = rd_kafka_DeleteRecords_new(before);
 	rd_kafka_DeleteRecords(client, &order, 1, NULL, answers);
 	rd_kafka_event_t *event = rd_kafka_queue_poll(answers, 10000);
@@ -247,7 +253,8 @@ static void obey(struct probe *probe, char **words, size_t count)
 	char text[600];
 
 	if (!strcmp(command, "partitions")) {
-		enum rc rc = log_partitions(probe->log, words[1], atoi(words[2]), &partitions, &err);
+		enum rc rc =
+			log_partitions(probe->log, words[1], atoi(words[2]), &partitions, &err);
 
 		if (rc == RC_OK)
 			printf("ok %d\n", (int)partitions);
@@ -265,7 +272,7 @@ static void obey(struct probe *probe, char **words, size_t count)
 		do_take(probe, words);
 	} else if (!strcmp(command, "stream")) {
 		do_stream(probe, strtoul(words[1], NULL, 10), atoll(words[2]) * 1000,
-			count > 3 ? atoll(words[3]) : 0);
+			count > 3 ? atoll(words[3]) : -1);
 	} else if (!strcmp(command, "age")) {
 		printf("ok %lld %lld\n",
 			(long long)log_end_age_ms(probe->reader, words[1], atoi(words[2])),
@@ -327,10 +334,7 @@ int main(int argc, char **argv)
 		rc = log_reader_open(probe.log, &probe.reader, &err);
 	answer(rc, &err);
 	fflush(stdout);
-	if (rc != RC_OK)
-		return 1;
-
-	while (fgets(line, sizeof line, stdin)) {
+	while (rc == RC_OK && fgets(line, sizeof line, stdin)) {
 		size_t count = 0;
 
 		for (char *word = strtok(line, " \n"); word && count < WORDS_MAX;

@@ -103,8 +103,8 @@ class Room:
         self.path = directory / "modelwatch.yaml"
         (directory / "hook.key").write_text(SECRET + "\n")
 
-    def configure(self, *integrations, **route):
-        """integrations: texts such as 'webhook_configs: [...]', each a receiver of its own, all told."""
+    def configure(self, *integrations, matchers=None, **route):
+        """integrations: texts such as 'webhook_configs: [...]', each a receiver with a route of its own, all told."""
         route = {"group_by": "[model, alertname]", "group_wait": "100ms", "group_interval": "1s",
                  "repeat_interval": "1h", **route}
         lines = [f"kafka: {{brokers: '{self.servers.brokers}', topics: [{self.prefix}-events], prefix: {self.prefix}}}",
@@ -113,7 +113,8 @@ class Room:
         for n, integration in enumerate(integrations):
             lines += [f"  - name: r{n}", f"    {integration}"]
         lines += ["route:", "  receiver: r0", *(f"  {key}: {value}" for key, value in route.items()), "  routes:"]
-        lines += [f"    - {{receiver: r{n}, continue: true}}" for n in range(len(integrations))]
+        lines += [f"    - {{receiver: r{n}, continue: true, matchers: {matchers or f'[nothing{n}=]'}}}"
+                  for n in range(len(integrations))]
         self.path.write_text("\n".join(lines) + "\n")
         return self
 
@@ -234,6 +235,17 @@ def test_a_receiver_that_hangs_delays_no_other(room, receiver):
         other.close()
 
 
+def test_two_routes_with_the_same_matchers_reach_both_receivers(room, receiver):
+    other = Receiver()
+    try:
+        room.configure(webhook(receiver), webhook(other), matchers='[model="fraud"]').start()
+        room.find()
+        receiver.wait(1)
+        other.wait(1)
+    finally:
+        other.close()
+
+
 def test_a_kill_between_request_and_answer_repeats_the_id_and_nothing_else(room, receiver):
     service = room.configure(webhook(receiver)).start()
     release = threading.Event()
@@ -266,12 +278,25 @@ def test_what_was_told_is_not_told_again_after_a_loss_of_redis(room, receiver):
     service.ready()
     room.find("third")
     eventually(lambda: any(a["labels"]["model"] == "third" for r in receiver.requests for a in r.data["alerts"]), 15)
-    time.sleep(2)
+    time.sleep(3)                                           # several group intervals
     again = [r for r in receiver.requests[before:] if r.data["alerts"][0]["labels"]["model"] != "third"]
     assert again == []
     room.find("fraud", "ok")                                # what fired before the loss can still end
     eventually(lambda: any(a["state"] == "resolved" and a["labels"]["model"] == "fraud"
                            for r in receiver.requests for a in r.data["alerts"]))
+
+
+def test_a_kafka_that_is_away_keeps_nobody_from_hearing(room, receiver):
+    room.configure(webhook(receiver)).start()
+    receiver.answers = [(503, {"Retry-After": "2"})]
+    room.find()
+    receiver.wait(1)
+    room.servers.pause_kafka()
+    first, second = receiver.wait(2, timeout=8)
+    assert first.id == second.id
+    room.servers.resume_kafka()
+    record, = room.told_all(1, timeout=30)
+    assert (record["state"], record["tries"]) == ("sent", 2)
 
 
 def test_a_reload_sends_elsewhere_without_telling_again(room, receiver):

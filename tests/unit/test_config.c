@@ -1,7 +1,8 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "core/config_section.h"
@@ -59,10 +60,12 @@ static void read_well(const char *text, struct config *config)
 static void assert_lines(const char *found_ones, const char *expected)
 {
 	while (*found_ones || *expected) {
-		int size = (int)strcspn(found_ones, "\n"), size_expected = (int)strcspn(expected, "\n");
+		int size = (int)strcspn(found_ones, "\n"),
+		    size_expected = (int)strcspn(expected, "\n");
 
 		if (size != size_expected || memcmp(found_ones, expected, (size_t)size) != 0)
-			fail_msg("said     %.*s\nexpected %.*s", size, found_ones, size_expected, expected);
+			fail_msg("said     %.*s\nexpected %.*s", size, found_ones, size_expected,
+				expected);
 		found_ones += size + (found_ones[size] == '\n');
 		expected += size + (expected[size] == '\n');
 	}
@@ -238,7 +241,8 @@ static const char full[] =
 	"  brokers: localhost:9092\n"
 	"  topics: [ml.events, {topic: ml.raw, format: ours}]\n"
 	"  properties: {security.protocol: SASL_SSL, sasl.password_file: kafka.password, n: 5}\n"
-	"redis: {url: 'rediss://watch@redis.example:6380', password_file: redis.password, ca: ca.pem}\n"
+	"redis: {url: 'rediss://watch@redis.example:6380', password_file: redis.password, ca: "
+	"ca.pem}\n"
 	"false_alarms: 2 per week\n"
 	"time: {max_age: off, max_ahead: 1h30m}\n"
 	"limits: {event_bytes: 1MiB}\n"
@@ -276,7 +280,8 @@ static const char full[] =
 	"  receiver: oncall\n"
 	"targets:\n"
 	"  - name: fraud\n"
-	"    http: {rollback: {url: \"https://deploy.example/rollback\", method: PUT, body: \"{}\"},\n"
+	"    http: {rollback: {url: \"https://deploy.example/rollback\", method: PUT, body: "
+	"\"{}\"},\n"
 	"      status: {url: \"https://deploy.example/fraud\", converged: /done, value: \"yes\"},\n"
 	"      idempotent: false}\n"
 	"policies:\n"
@@ -291,7 +296,8 @@ static const char full[] =
 	"    allow_quality: true\n"
 	"    target: fraud\n"
 	"http: {allow: [127.0.0.0/8, 'fd00::/8']}\n"
-	"listen: {console: 'localhost:1', ingest: off, detectors: '0.0.0.0:9999', alerts: '[::1]:7'}\n";
+	"listen: {console: 'localhost:1', ingest: off, detectors: '0.0.0.0:9999', alerts: "
+	"'[::1]:7'}\n";
 
 static void assert_secret(const struct secret *secret, const char *expected)
 {
@@ -476,115 +482,145 @@ static void a_redis_url_says_transport_host_user_and_path(void **state)
 	}
 }
 
-/* Every kind of mistake, all told at once, in the order of the file; no value that may be a secret is shown. */
+/* Every kind of mistake, all told at once, in the order of the file; no value that may be a secret
+ * is shown. */
 static void every_mistake_is_told_at_once_in_file_order(void **state)
 {
 	(void)state;
-	expect_mistakes(
-		"kafka:\n"
-		"  broker: localhost:9092\n"
-		"  topics: [ml.events, ml.events, {topic: ml.raw, format: our}, 'a b', {format: ours}]\n"
-		"  properties: {sasl.password: hunter2, a: [1], b: x, b_file: y}\n"
-		"redis: redis://me:hunter2@localhost\n"
-		"false_alarms: 1 per month\n"
-		"fals_alarms: 1\n"
-		"capacity: {models: 0, comparisons: '60'}\n"
-		"time: {max_late: off, lateness: 2}\n"
-		"formats:\n"
-		"  ours: {clas: /x, class: x, latency_ms: {pointer: /s, unit: min}, score: {unit: s}}\n"
-		"models:\n"
-		"  - match: {modle: 'fraud*'}\n"
-		"    tick: 0s\n"
-		"    severity: {ModelLatncy: page}\n"
-		"    tolerate: {latency: 5%, errors: 0%, class: {abs: 2}}\n"
-		"    tick: 5s\n"
-		"  - tick: 7s\n"
-		"  - owner:\n"
-		"receivers:\n"
-		"  - name: oncall\n"
-		"    webhook_configs: [{url: 'ftp://x'}, {url: 'https://a:hunter2@c/'}, {secret_file: missing}]\n"
-		"  - name: oncall\n"
-		"route:\n"
-		"  receiver: oncal\n"
-		"  matchers: [a=b]\n"
-		"  routes:\n"
-		"    - matchers: ['alertname=~\"(\"', 'alertname=\"ModelLatncy\"']\n"
-		"targets:\n"
-		"  - name: fraud\n"
-		"    http: {rollback: {url: 'http://x'}, idempotnt: true, page: {url: 'http://x'}}\n"
-		"policies:\n"
-		"  - matchers: [alertname=\"ScoreDrift\"]\n"
-		"    mode: auto\n"
-		"    target: fraud\n"
-		"    ladder: [rollbak, page]\n"
-		"  - matchers: []\n"
-		"    mode: automatic\n"
-		"    target: frad\n"
-		"http: {allow: [10.0.0.0/33]}\n"
-		"listen: {console: '0.0.0.0:9130'}\n",
+	expect_mistakes("kafka:\n"
+			"  broker: localhost:9092\n"
+			"  topics: [ml.events, ml.events, {topic: ml.raw, format: our}, 'a b', "
+			"{format: ours}]\n"
+			"  properties: {sasl.password: hunter2, a: [1], b: x, b_file: y}\n"
+			"redis: redis://me:hunter2@localhost\n"
+			"false_alarms: 1 per month\n"
+			"fals_alarms: 1\n"
+			"capacity: {models: 0, comparisons: '60'}\n"
+			"time: {max_late: off, lateness: 2}\n"
+			"formats:\n"
+			"  ours: {clas: /x, class: x, latency_ms: {pointer: /s, unit: min}, score: "
+			"{unit: s}}\n"
+			"models:\n"
+			"  - match: {modle: 'fraud*'}\n"
+			"    tick: 0s\n"
+			"    severity: {ModelLatncy: page}\n"
+			"    tolerate: {latency: 5%, errors: 0%, class: {abs: 2}}\n"
+			"    tick: 5s\n"
+			"  - tick: 7s\n"
+			"  - owner:\n"
+			"receivers:\n"
+			"  - name: oncall\n"
+			"    webhook_configs: [{url: 'ftp://x'}, {url: 'https://a:hunter2@c/'}, "
+			"{secret_file: missing}]\n"
+			"  - name: oncall\n"
+			"route:\n"
+			"  receiver: oncal\n"
+			"  matchers: [a=b]\n"
+			"  routes:\n"
+			"    - matchers: ['alertname=~\"(\"', 'alertname=\"ModelLatncy\"']\n"
+			"targets:\n"
+			"  - name: fraud\n"
+			"    http: {rollback: {url: 'http://x'}, idempotnt: true, page: {url: "
+			"'http://x'}}\n"
+			"policies:\n"
+			"  - matchers: [alertname=\"ScoreDrift\"]\n"
+			"    mode: auto\n"
+			"    target: fraud\n"
+			"    ladder: [rollbak, page]\n"
+			"  - matchers: []\n"
+			"    mode: automatic\n"
+			"    target: frad\n"
+			"http: {allow: [10.0.0.0/33]}\n"
+			"listen: {console: '0.0.0.0:9130'}\n",
 
-		"f.yaml:2:3: brokers: missing in kafka, expected HOST:PORT, several with commas or as a list\n"
+		"f.yaml:2:3: brokers: missing in kafka, expected HOST:PORT, several with commas or "
+		"as a list\n"
 		"f.yaml:2:3: broker: no such key in kafka; did you mean 'brokers'?\n"
 		"f.yaml:3:23: topics[1]: \"ml.events\" is topics[0] already\n"
 		"f.yaml:3:58: format: \"our\" is not in formats; did you mean 'ours'?\n"
-		"f.yaml:3:64: topic: found \"a b\", expected the name of a topic: 1 to 249 letters, digits and ._-\n"
-		"f.yaml:3:71: topic: missing in kafka.topics[4], expected the name of a topic: 1 to 249 letters, "
+		"f.yaml:3:64: topic: found \"a b\", expected the name of a topic: 1 to 249 "
+		"letters, digits and ._-\n"
+		"f.yaml:3:71: topic: missing in kafka.topics[4], expected the name of a topic: 1 "
+		"to 249 letters, "
 		"digits and ._-\n"
-		"f.yaml:4:16: sasl.password: found a secret, expected the path of a file that holds it: "
+		"f.yaml:4:16: sasl.password: found a secret, expected the path of a file that "
+		"holds it: "
 		"sasl.password_file\n"
 		"f.yaml:4:43: a: found a list, expected a text or number\n"
 		"f.yaml:4:62: b_file: found both b and b_file, expected one of them\n"
-		"f.yaml:5:8: redis: found a password in a URL, expected none; secrets stand in files: redis: "
+		"f.yaml:5:8: redis: found a password in a URL, expected none; secrets stand in "
+		"files: redis: "
 		"{url: ..., password_file: ...}\n"
-		"f.yaml:6:15: false_alarms: found \"1 per month\", expected a rate such as 1 per 30 days, 2 per "
+		"f.yaml:6:15: false_alarms: found \"1 per month\", expected a rate such as 1 per "
+		"30 days, 2 per "
 		"week or 1 per day\n"
 		"f.yaml:7:1: fals_alarms: no such key; did you mean 'false_alarms'?\n"
 		"f.yaml:8:20: models: found \"0\", expected a whole number from 1 to 1000000\n"
-		"f.yaml:8:36: comparisons: found \"60\", expected a whole number from 1 to 100000, without quotes\n"
+		"f.yaml:8:36: comparisons: found \"60\", expected a whole number from 1 to 100000, "
+		"without quotes\n"
 		"f.yaml:9:18: max_late: found \"off\", expected a duration from 0s to 1d\n"
 		"f.yaml:9:33: lateness: found \"2\", expected a duration from 0s to 1h\n"
-		"f.yaml:11:10: clas: no such field of an event in formats.ours; did you mean 'class'?\n"
-		"f.yaml:11:27: class: found \"x\", expected a JSON pointer such as /status/code, or a mapping with "
+		"f.yaml:11:10: clas: no such field of an event in formats.ours; did you mean "
+		"'class'?\n"
+		"f.yaml:11:27: class: found \"x\", expected a JSON pointer such as /status/code, "
+		"or a mapping with "
 		"pointer or const\n"
 		"f.yaml:11:62: unit: found \"min\", expected s, ms, us or ns\n"
-		"f.yaml:11:83: unit: found a unit of score, expected one of latency_ms or ts only\n"
+		"f.yaml:11:82: unit: found a unit of score, expected one of latency_ms or ts only\n"
 		"f.yaml:13:13: modle: no such key in models[0].match; did you mean 'model'?\n"
 		"f.yaml:14:11: tick: found \"0s\", expected a duration from 1s to 1d\n"
 		"f.yaml:15:16: ModelLatncy: no alert has this name; did you mean 'ModelLatency'?\n"
-		"f.yaml:16:25: models[0].tolerate.latency: found \"5%\", expected a mapping of p50, p99\n"
-		"f.yaml:16:37: errors: found \"0%\", expected a ratio such as 5% or x1.5, above 0% and up to x100\n"
-		"f.yaml:16:54: abs: found \"2\", expected a share such as 0.01 or 1%, above 0 and up to 1\n"
+		"f.yaml:16:25: models[0].tolerate.latency: found \"5%\", expected a mapping of "
+		"p50, p99\n"
+		"f.yaml:16:37: errors: found \"0%\", expected a ratio such as 5% or x1.5, above 0% "
+		"and up to x100\n"
+		"f.yaml:16:54: abs: found \"2\", expected a share such as 0.01 or 1%, above 0 and "
+		"up to 1\n"
 		"f.yaml:17:5: tick: given twice, first in line 14\n"
-		"f.yaml:18:11: tick: found \"7s\", expected a duration that divides a day, such as 1s, 5s, 1m or 1h\n"
+		"f.yaml:18:11: tick: found \"7s\", expected a duration that divides a day, such as "
+		"1s, 5s, 1m or 1h\n"
 		"f.yaml:19:5: models[2]: never used, models[1] matches every model before it\n"
 		"f.yaml:19:11: owner: found nothing, expected a text\n"
-		"f.yaml:22:29: url: found \"ftp://x\", expected a URL such as https://host:8443/path (http or https)\n"
-		"f.yaml:22:47: url: found a user or password in a URL, expected none; secrets stand in files: "
+		"f.yaml:22:29: url: found \"ftp://x\", expected a URL such as "
+		"https://host:8443/path (http or https)\n"
+		"f.yaml:22:47: url: found a user or password in a URL, expected none; secrets "
+		"stand in files: "
 		"bearer_token_file\n"
-		"f.yaml:22:72: url: missing in receivers[0].webhook_configs[2], expected a URL such as "
+		"f.yaml:22:72: url: missing in receivers[0].webhook_configs[2], expected a URL "
+		"such as "
 		"https://host:8443/path (http or https)\n"
 		"f.yaml:22:86: secret_file: missing is not there\n"
-		"f.yaml:23:11: name: \"oncall\" is the name of receivers[0] already, expected another one for "
+		"f.yaml:23:11: name: \"oncall\" is the name of receivers[0] already, expected "
+		"another one for "
 		"receivers[1]\n"
 		"f.yaml:25:13: receiver: \"oncal\" is not in receivers; did you mean 'oncall'?\n"
-		"f.yaml:26:13: matchers: found at the top route, expected only below routes; the top takes every "
+		"f.yaml:26:13: matchers: found at the top route, expected only below routes; the "
+		"top takes every "
 		"alert\n"
-		"f.yaml:28:18: matchers: matcher 'alertname=~\"(\"': not a POSIX extended regular expression: "
+		"f.yaml:28:18: matchers: matcher 'alertname=~\"(\"': not a POSIX extended regular "
+		"expression: "
 		"Unmatched ( or \\(\n"
 		"f.yaml:28:36: ModelLatncy: no alert has this name; did you mean 'ModelLatency'?\n"
-		"f.yaml:31:52: idempotnt: found \"true\", expected an operation: a mapping with url; did you mean "
+		"f.yaml:31:52: idempotnt: found \"true\", expected an operation: a mapping with "
+		"url; did you mean "
 		"'idempotent'?\n"
-		"f.yaml:31:58: page: expected the name of an operation: 1 to 31 of a-z, 0-9, _ and -, and not page\n"
-		"f.yaml:34:11: mode: found \"auto\" for ScoreDrift, expected observe, propose or approve, or "
+		"f.yaml:31:58: page: expected the name of an operation: 1 to 31 of a-z, 0-9, _ and "
+		"-, and not page\n"
+		"f.yaml:34:11: mode: found \"auto\" for ScoreDrift, expected observe, propose or "
+		"approve, or "
 		"allow_quality: true\n"
-		"f.yaml:36:14: ladder: \"rollbak\" is no operation of target \"fraud\"; did you mean 'rollback'?\n"
+		"f.yaml:36:14: ladder: \"rollbak\" is no operation of target \"fraud\"; did you "
+		"mean 'rollback'?\n"
 		"f.yaml:37:15: matchers: found an empty list, expected a list of matchers such as "
 		"alertname=\"ModelLatency\" or model=~\"fraud.*\"\n"
-		"f.yaml:38:11: mode: found \"automatic\", expected observe, propose, approve or auto\n"
+		"f.yaml:38:11: mode: found \"automatic\", expected observe, propose, approve or "
+		"auto\n"
 		"f.yaml:39:13: target: \"frad\" is not in targets; did you mean 'fraud'?\n"
-		"f.yaml:40:16: allow[0]: found \"10.0.0.0/33\", expected a network such as 10.1.0.0/16, 127.0.0.1/32 "
+		"f.yaml:40:16: allow[0]: found \"10.0.0.0/33\", expected a network such as "
+		"10.1.0.0/16, 127.0.0.1/32 "
 		"or fd00::/8\n"
-		"f.yaml:41:19: console: found \"0.0.0.0:9130\", expected a loopback address and port such as "
+		"f.yaml:41:19: console: found \"0.0.0.0:9130\", expected a loopback address and "
+		"port such as "
 		"127.0.0.1:9130 or [::1]:9130 (others need TLS)\n");
 }
 
@@ -595,7 +631,8 @@ static const struct {
 	{"redis: unix:run\n", "f.yaml:3:8: redis: found \"unix:run\", expected"},
 	{"redis: redis://h:70000\n", "f.yaml:3:8: redis: found"},
 	{"redis: redis://h/1\n", "f.yaml:3:8: redis: found"},
-	{"redis: {url: 'redis://u@h', user: v}\n", "f.yaml:3:35: user: found a user here and in url"},
+	{"redis: {url: 'redis://u@h', user: v}\n",
+		"f.yaml:3:35: user: found a user here and in url"},
 	{"redis: {ca: x}\n", "f.yaml:3:13: ca: found a file of certificates"},
 	{"redis: {ca: missing, url: 'rediss://h'}\n", "f.yaml:3:13: ca: missing is not there"},
 	{"false_alarms: 0 per day\n", "f.yaml:3:15: false_alarms: found"},
@@ -607,23 +644,31 @@ static const struct {
 	{"time: {max_age: 99999999999999999999s}\n", "f.yaml:3:17: max_age: found"},
 	{"time: {max_age: -1s}\n", "f.yaml:3:17: max_age: found \"-1s\""},
 	{"limits: {event_bytes: 64 KiB, depth: 0x8}\n", "f.yaml:3:38: depth: found \"0x8\""},
-	{"limits: {event_bytes: 64KB}\n", "f.yaml:3:23: event_bytes: found \"64KB\", expected bytes from 1KiB to 16MiB"},
-	{"models: {}\n", "f.yaml:3:9: models: found an empty mapping, expected a list of mappings of match"},
+	{"limits: {event_bytes: 64KB}\n",
+		"f.yaml:3:23: event_bytes: found \"64KB\", expected bytes from 1KiB to 16MiB"},
+	{"models: {}\n",
+		"f.yaml:3:9: models: found an empty mapping, expected a list of mappings of match"},
 	{"models: [1]\n", "f.yaml:3:10: models[0]: found \"1\", expected a mapping of match"},
 	{"models: []\n", ""},
-	{"models: [{tolerate: {score: 5%}}]\n", "f.yaml:3:29: score: found \"5%\", expected standard deviations"},
+	{"models: [{tolerate: {score: 5%}}]\n",
+		"f.yaml:3:29: score: found \"5%\", expected standard deviations"},
 	{"models: [{tolerate: {rate: x1}}]\n", "f.yaml:3:28: rate: found \"x1\""},
 	{"models: [{tolerate: {rate: nan%}}]\n", "f.yaml:3:28: rate: found \"nan%\""},
 	{"route: {group_by: [..., model]}\n", "f.yaml:3:20: group_by: found ... among others"},
 	{"route: {group_by: ['a b']}\n", "f.yaml:3:20: group_by[0]: found \"a b\""},
-	{"route: {routes: [{continue: yes}]}\n", "f.yaml:3:29: continue: found \"yes\", expected true or false\n"},
-	{"route: {routes: [{continue: 'true'}]}\n", "f.yaml:3:29: continue: found \"true\", expected true or false, without quotes\n"},
-	{"targets: [{name: t, http: {status: {url: 'http://x'}}}]\n", "f.yaml:3:27: http: found no operation"},
+	{"route: {routes: [{continue: yes}]}\n",
+		"f.yaml:3:29: continue: found \"yes\", expected true or false\n"},
+	{"route: {routes: [{continue: 'true'}]}\n",
+		"f.yaml:3:29: continue: found \"true\", expected true or false, without quotes\n"},
+	{"targets: [{name: t, http: {status: {url: 'http://x'}}}]\n",
+		"f.yaml:3:27: http: found no operation"},
 	{"listen: {ingest: 'x:1'}\n", "f.yaml:3:18: ingest: found \"x:1\""},
 	{"listen: {console: off}\n", "f.yaml:3:19: console: found \"off\""},
 	{"http: {allow: [10.0.0.1]}\n", "f.yaml:3:16: allow[0]: found \"10.0.0.1\""},
-	{"formats: {a: {score: {const: 1, pointer: /x}}}\n", "f.yaml:3:22: score: found const and other keys"},
-	{"formats: {a: {score: /a~2}}\n", "f.yaml:3:22: score: found \"/a~2\", expected a JSON pointer"},
+	{"formats: {a: {score: {const: 1, pointer: /x}}}\n",
+		"f.yaml:3:22: score: found const and other keys"},
+	{"formats: {a: {score: /a~2}}\n",
+		"f.yaml:3:22: score: found \"/a~2\", expected a JSON pointer"},
 	{"x\x7f: 1\n", "f.yaml:3:2: control characters are not allowed"},
 };
 
@@ -652,11 +697,12 @@ static void a_single_mistake_is_told_where_it_stands(void **state)
 
 static void what_must_be_there_and_is_not_is_missing(void **state)
 {
-	static const char missing[] =
-		"f.yaml:1:1: kafka: missing, expected a mapping of brokers, topics, properties, prefix, "
-		"replication\n"
-		"f.yaml:1:1: receivers: missing, expected a list of mappings of name, webhook_configs, "
-		"alertmanager_webhook_configs, alertmanager_configs\n";
+	static const char missing[] = "f.yaml:1:1: kafka: missing, expected a mapping of brokers, "
+				      "topics, properties, prefix, "
+				      "replication\n"
+				      "f.yaml:1:1: receivers: missing, expected a list of mappings "
+				      "of name, webhook_configs, "
+				      "alertmanager_webhook_configs, alertmanager_configs\n";
 	(void)state;
 
 	expect_mistakes("", missing);
@@ -695,8 +741,9 @@ static void mistakes_of_several_files_stand_file_by_file(void **state)
 	mistakes_add(&mistakes, "b", 0, 0, "four: 1:2: is not a place");
 	mistakes_add(&mistakes, "a", 9, 1, "one\nline");
 	mistakes_add(&mistakes, "b", 3, 1, "six");
-	assert_string_equal(mistakes.text.data, "a:9:1: one?line\na:9:2: two\na:10:1: three\n"
-						"b: four: 1:2: is not a place\nb:3:1: five\nb:3:1: six\n");
+	assert_string_equal(mistakes.text.data,
+		"a:9:1: one?line\na:9:2: two\na:10:1: three\n"
+		"b: four: 1:2: is not a place\nb:3:1: five\nb:3:1: six\n");
 	bytes_done(&mistakes.text);
 }
 
@@ -813,7 +860,8 @@ static void files_that_cannot_be_read_are_mistakes(void **state)
 	(void)state;
 
 	load(path_to("nowhere.yaml"), RC_FATAL, &config,
-		"%/nowhere.yaml: cannot be read: No such file or directory; say where the configuration "
+		"%/nowhere.yaml: cannot be read: No such file or directory; say where the "
+		"configuration "
 		"is with --config or MODELWATCH_CONFIG\n");
 	config_done(&config);
 	mkdir(path_to("empty"), 0700);
@@ -826,7 +874,8 @@ static void files_that_cannot_be_read_are_mistakes(void **state)
 				     "bearer_token_file: empty.key, ca: /}}}]\n");
 	write_file("empty.key", "\n");
 	load(path_to("s.yaml"), RC_FATAL, &config,
-		"%/s.yaml:3:24: password_file: %/none.key cannot be read: No such file or directory\n"
+		"%/s.yaml:3:24: password_file: %/none.key cannot be read: No such file or "
+		"directory\n"
 		"%/s.yaml:5:71: bearer_token_file: %/empty.key is empty, expected a secret\n"
 		"%/s.yaml:5:86: ca: / cannot be read: Is a directory\n");
 	config_done(&config);
@@ -876,8 +925,8 @@ static void the_digest_is_over_the_bytes_of_the_files_in_order(void **state)
 	write_file("g/a.yaml", "kafka: {brokers: b, topics: [t]}\n");
 	load(path_to("g"), RC_OK, &config, "");
 	/* The same two lines, a.yaml first, through sha256sum. */
-	assert_string_equal(config.digest,
-		"74a2dffeb7a093fdd710a29b42e25ce3b9863b26b1055f6c20a0fb696d27937c");
+	assert_string_equal(
+		config.digest, "74a2dffeb7a093fdd710a29b42e25ce3b9863b26b1055f6c20a0fb696d27937c");
 	config_done(&config);
 }
 
@@ -917,7 +966,8 @@ static void the_shipped_example_is_right_and_has_every_section(void **state)
 	free(text);
 }
 
-/* Each row of the reference stands in the page, and the page has no row that is not in the reference. */
+/* Each row of the reference stands in the page, and the page has no row that is not in the
+ * reference. */
 static void compare_rows(const char *text, const char *within, const char *what)
 {
 	for (const char *at = text; at && *at; at = strchr(at, '\n'), at += at != NULL) {
@@ -954,9 +1004,9 @@ static json_t *mapping_of(json_t *schema, json_t *whole)
 		return json_object_get(json_object_get(whole, "$defs"), "route");
 	if (json_object_get(schema, "items"))
 		return mapping_of(json_object_get(schema, "items"), whole);
-	json_array_foreach(json_object_get(schema, "anyOf"), i, alternative)
-		if (json_object_get(alternative, "additionalProperties"))
-			found_one = alternative;
+	json_array_foreach(json_object_get(schema, "anyOf"), i,
+		alternative) if (json_object_get(alternative, "additionalProperties")) found_one =
+		alternative;
 	return found_one ? found_one : schema;
 }
 
@@ -965,16 +1015,15 @@ static bool is_required(json_t *mapping, const char *name)
 	json_t *entry;
 	size_t i;
 
-	json_array_foreach(json_object_get(mapping, "required"), i, entry)
-		if (strcmp(json_string_value(entry), name) == 0)
-			return true;
+	json_array_foreach(json_object_get(mapping, "required"), i,
+		entry) if (strcmp(json_string_value(entry), name) == 0) return true;
 	return false;
 }
 
 static void compare_schema(const struct section *section, json_t *schema, json_t *whole);
 
-static void compare_key(const struct key *key, json_t *property, const struct section *section,
-	json_t *whole)
+static void compare_key(
+	const struct key *key, json_t *property, const struct section *section, json_t *whole)
 {
 	const char *help = json_string_value(json_object_get(property, "description"));
 
@@ -1007,7 +1056,8 @@ static void compare_schema(const struct section *section, json_t *schema, json_t
 static void the_shipped_schema_has_the_keys_that_the_tables_have(void **state)
 {
 	json_error_t error;
-	json_t *schema = json_load_file("config/schemas/configuration.json", JSON_REJECT_DUPLICATES, &error);
+	json_t *schema =
+		json_load_file("config/schemas/configuration.json", JSON_REJECT_DUPLICATES, &error);
 	(void)state;
 
 	if (!schema)

@@ -11,7 +11,8 @@
 
 static const struct view nothing;
 
-/* Vectors of Kafka's own test (UtilsTest.testMurmur2); with 2^31 - 1 partitions the partition is the hash. */
+/* Vectors of Kafka's own test (UtilsTest.testMurmur2); with 2^31 - 1 partitions the partition is
+ * the hash. */
 static void keys_go_where_the_java_client_sends_them(void **state)
 {
 	static const struct {
@@ -75,8 +76,7 @@ static void append(struct memory *memory, int32_t partition, int count)
 
 static void assign(struct memory *memory, int32_t partition, int64_t offset)
 {
-	assert_int_equal(
-		log_assign(memory->reader, "t", partition, offset, &memory->err), RC_OK);
+	assert_int_equal(log_assign(memory->reader, "t", partition, offset, &memory->err), RC_OK);
 }
 
 static enum rc take(struct memory *memory, size_t max)
@@ -197,8 +197,8 @@ static void a_peek_finds_one_message_or_none(void **state)
 
 	append(memory, 0, 3);
 	log_memory_trim(memory->log, "t", 0, 1);
-	assert_int_equal(log_peek(memory->log, "t", 0, 2, 0, &key, &value, &append_ms, &memory->err),
-		RC_OK);
+	assert_int_equal(
+		log_peek(memory->log, "t", 0, 2, 0, &key, &value, &append_ms, &memory->err), RC_OK);
 	assert_string_equal(key.data, "key");
 	assert_string_equal(value.data, "2");
 	assert_int_equal(append_ms, 1002);

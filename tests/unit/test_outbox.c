@@ -1,4 +1,5 @@
-/* tests/unit/test_outbox.c: ports/outbox.h between a store in memory and a writer that obeys the test. */
+/* tests/unit/test_outbox.c: ports/outbox.h between a store in memory and a writer that obeys the
+ * test. */
 #include "core/memory.h"
 #include "ports/log_kind.h"
 #include "ports/outbox.h"
@@ -149,8 +150,7 @@ static void outputs_reach_their_topic_and_are_dropped_once_acknowledged(void **s
 		assert_string_equal(room->writer.list[i].key, "key");
 		assert_string_equal(room->writer.list[i].value, value);
 		assert_string_equal(room->writer.list[i].headers, "h");
-		assert_int_equal(
-			room->writer.list[i].tag >> 48, outbox_number(room->outbox));
+		assert_int_equal(room->writer.list[i].tag >> 48, outbox_number(room->outbox));
 	}
 	assert_int_equal(turn(room, true), RC_OK);
 	assert_int_equal(room->writer.count, 3);
@@ -260,8 +260,8 @@ static void another_epoch_starts_over_and_old_answers_mean_nothing(void **state)
 
 	struct fold other = {.service = "detectors", .log = "t-1"};
 	room->fold = other; /* another epoch, as after a loss of Redis */
-	assert_int_equal(store_load(room->store, &room->fold, &room->head, ignore_record, NULL,
-				 &room->err),
+	assert_int_equal(
+		store_load(room->store, &room->fold, &room->head, ignore_record, NULL, &room->err),
 		RC_OK);
 	say(room, "findings", 7, 1);
 	assert_int_equal(turn(room, false), RC_OK);

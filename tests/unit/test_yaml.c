@@ -1,7 +1,8 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "ports/yaml.h"
@@ -78,10 +79,12 @@ static const struct {
 		"f.yaml:1:4: found an anchor (&), expected none; write values out\n"
 		"f.yaml:2:4: found an alias (*), expected none; write values out\n"},
 	{"a: !!str 1\n", "f.yaml:1:4: found a tag (!), expected none; types follow from keys\n"},
-	{"a: 1\n---\nb: 1\n", "f.yaml:2:1: found a second document (---), expected one in a file\n"},
+	{"a: 1\n---\nb: 1\n",
+		"f.yaml:2:1: found a second document (---), expected one in a file\n"},
 	{"a: b: c\n", "f.yaml:1:5: mapping values are not allowed in this context\n"},
-	{"a:\n\tb: c\n", "f.yaml:2:1: while scanning for the next token: found character that cannot "
-			 "start any token; indent with spaces, not tabs\n"},
+	{"a:\n\tb: c\n",
+		"f.yaml:2:1: while scanning for the next token: found character that cannot "
+		"start any token; indent with spaces, not tabs\n"},
 	{"a: [1, 2\nb: 3\n", "f.yaml:2:2: while parsing a flow sequence: did not find expected ',' "
 			     "or ']'\n"},
 	{"a: \"x\\0y\"\n", "f.yaml:1:4: found a NUL character in a text, expected none\n"},
@@ -90,8 +93,11 @@ static const struct {
 		"f.yaml:2:4: invalid leading UTF-8 octet (0xFF), expected text in UTF-8\n"},
 	{"a: \xc3\xa9\xed\xa0\x80\n",
 		"f.yaml:1:5: invalid Unicode character (0xD800), expected text in UTF-8\n"},
-	{"a: \x01\n", "f.yaml:1:4: control characters are not allowed (0x01), expected text in UTF-8\n"},
-	{"\xff\xfe" "a", "f.yaml:1:1: invalid leading UTF-8 octet (0xFF), expected text in UTF-8\n"},
+	{"a: \x01\n",
+		"f.yaml:1:4: control characters are not allowed (0x01), expected text in UTF-8\n"},
+	{"\xff\xfe"
+	 "a",
+		"f.yaml:1:1: invalid leading UTF-8 octet (0xFF), expected text in UTF-8\n"},
 };
 
 static void what_is_not_plain_yaml_is_refused_with_its_place(void **state)
@@ -158,7 +164,8 @@ static void depth_and_size_are_bounded(void **state)
 	bytes_done(&mistakes.text);
 }
 
-/* A fixed sequence of bytes that look like chance; whatever they are, there is a tree or a mistake. */
+/* A fixed sequence of bytes that look like chance; whatever they are, there is a tree or a mistake.
+ */
 static void hostile_bytes_are_a_tree_or_a_mistake(void **state)
 {
 	static const char alphabet[] = "ab:-[]{},#&*!|>'\"%@` \n\t\\0?~\xc3\xa9\xff";
