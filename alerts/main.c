@@ -237,22 +237,28 @@ static void drop(struct room *room)
 	memset(room->ports.partitions, 0, sizeof room->ports.partitions);
 }
 
+static void count_try(struct room *room, const char *receiver, const char *outcome)
+{
+	const char *const labels[] = {"receiver", receiver, "outcome", outcome, NULL};
+
+	metric_add(metrics_get(&room->service.metrics, METRIC_COUNTER,
+			   "modelwatch_alerts_notifications_total",
+			   "Tries to deliver a notification; dead: it was given up.", labels),
+		1);
+}
+
 static void tried(
 	struct room *room, const char *id, const char *receiver, const struct attempt *attempt)
 {
-	const char *outcome = attempt->delivered ? "delivered"
-			      : attempt->final   ? "refused"
-						 : "failed";
-	const char *const labels[] = {"receiver", receiver, "outcome", outcome, NULL};
+	uint64_t dead_before = alerts_counts(room->alerts).notifications_dead;
 
 	alerts_tried(room->alerts, id, attempt, clock_wall_ms());
 	room->dirty = true;
-	metric_add(metrics_get(&room->service.metrics, METRIC_COUNTER,
-			   "modelwatch_alerts_notifications_total",
-			   "Tries to deliver a notification.", labels),
-		1);
-	if (attempt->final)
-		journal(JOURNAL_ERROR, "notification_refused", "notification", id, "receiver",
+	bool dead = alerts_counts(room->alerts).notifications_dead > dead_before;
+
+	count_try(room, receiver, attempt->delivered ? "delivered" : dead ? "dead" : "failed");
+	if (dead)
+		journal(JOURNAL_ERROR, "notification_dead", "notification", id, "receiver",
 			receiver, "reason", attempt->result, NULL);
 	else if (!attempt->delivered)
 		journal(JOURNAL_WARNING, "notification_failed", "notification", id, "receiver",
@@ -525,8 +531,6 @@ static void measure(struct room *room)
 	add_to(room, "modelwatch_alerts_rejected_total",
 		"Records of inputs that are of no kind that we know.",
 		counts.rejected - room->counted.rejected);
-	add_to(room, "modelwatch_alerts_dead_total", "Notifications given up.",
-		counts.notifications_dead - room->counted.notifications_dead);
 	set_to(room, "modelwatch_alerts_firing", "Incidents that are firing.", counts.firing);
 	set_to(room, "modelwatch_alerts_pending", "Notifications not yet delivered.",
 		counts.pending);

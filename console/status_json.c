@@ -10,7 +10,6 @@
 
 static const char counters_field[] = "counters";
 static const char model_prefix[] = "model:";
-static const char verdicts_table[] = "verdicts"; /* of detectors */
 
 struct status {
 	const struct api *api;
@@ -116,7 +115,7 @@ static enum rc take_verdict(void *context, struct view field, struct view data, 
 	struct status *status = context;
 	json_t *record, *verdict;
 
-	TRY(parse(data, verdicts_table, field, &record, err));
+	TRY(parse(data, TABLE_VERDICTS, field, &record, err));
 	const char *model = json_string_value(json_object_get(record, "model"));
 
 	if (!model || (status->model && strcmp(model, status->model) != 0)) {
@@ -138,7 +137,7 @@ static enum rc take_detectors(
 
 	status->log = fold->log;
 	return store_table(
-		status->api->store, fold, head, verdicts_table, take_verdict, status, err);
+		status->api->store, fold, head, TABLE_VERDICTS, take_verdict, status, err);
 }
 
 static enum rc take_alert(void *context, struct view field, struct view data, struct err *err)

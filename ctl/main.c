@@ -36,10 +36,14 @@ static const struct command {
 	{"replay", replay_main, "TRACE...", "runs the whole pipeline over recorded events",
 		"  --config FILE|DIR\n"
 		"  --format NAME         of the files after it, as declared in the configuration\n"
-		"  --windows             prints windows, too\n\n"
-		"TRACE: .jsonl or .jsonl.zst, - for standard input. Findings, alerts and would-be "
-		"actions\n"
-		"come as JSON lines on stdout, progress on stderr.\n"},
+		"  --windows             prints windows, too\n"
+		"  --verdicts            prints the last verdicts, too\n"
+		"  --marks FILE          idle marks, as `modelwatch marks --json` prints them\n"
+		"  --topic NAME          that the events are taken to come from: the first "
+		"configured one\n"
+		"  --partitions N        into which models are spread by their names: 1\n\n"
+		"TRACE: .jsonl or .jsonl.zst, - for standard input. Findings, alerts and would-be\n"
+		"actions come as JSON lines on stdout, progress on stderr.\n"},
 	{"status", status_main, "[MODEL]", "models with their verdicts, logs with their counters",
 		"With MODEL: its verdicts, also those that are ok.\n\n" ASKING},
 	{"windows", windows_main, "MODEL", "exact counts and sums per tick and series",

@@ -150,8 +150,14 @@ static void print_fields(json_t *value, int indent)
 	json_t *member;
 	size_t i;
 
-	json_object_foreach(value, key, member) print_field(key, member, indent);
-	json_array_foreach(value, i, member) print_field(NULL, member, indent);
+	json_object_foreach(value, key, member)
+	{
+		print_field(key, member, indent);
+	}
+	json_array_foreach(value, i, member)
+	{
+		print_field(NULL, member, indent);
+	}
 }
 
 enum rc print_full(struct view record, struct err *err)

@@ -203,7 +203,8 @@ static bool is_of(const struct recording *recording, const struct mark *mark, in
 bool recording_next_mark(
 	struct recording *recording, int32_t partition, int64_t offset, struct mark *mark)
 {
-	while (recording->mark_from < recording->mark_count && recording->used[recording->mark_from])
+	while (recording->mark_from < recording->mark_count &&
+		recording->used[recording->mark_from])
 		recording->mark_from++;
 	for (size_t i = recording->mark_from; i < recording->mark_count; i++) {
 		if (recording->used[i] || !is_of(recording, &recording->marks[i], partition))

@@ -21,8 +21,13 @@ void place_init(struct place *place, const char *log_name)
 	const char *dash = strrchr(log_name, '-');
 	size_t size = dash ? (size_t)(dash - log_name) : strlen(log_name);
 
-	*place = (struct place){
-		.start = -1, .next = -1, .last_offset = -1, .last_ts = -1, .last_append_ms = -1};
+	*place = (struct place){.start = -1,
+		.next = -1,
+		.last_offset = -1,
+		.last_ts = -1,
+		.last_append_ms = -1,
+		.last_arrival_ms = -1,
+		.again_until_ms = -1};
 	view_copy((struct view){log_name, size}, place->topic, sizeof place->topic);
 	place->partition = dash ? atoi(dash + 1) : 0;
 }
@@ -46,6 +51,17 @@ bool place_pass(struct place *place, int64_t offset)
 	place->last_offset = offset;
 	place->fingerprint = 0;
 	return true;
+}
+
+bool place_is_repeat(struct place *place, int64_t append_ms)
+{
+	bool repeat = append_ms >= 0 && append_ms <= place->again_until_ms;
+
+	if (repeat)
+		place->counters.duplicate++;
+	else if (append_ms > place->last_arrival_ms)
+		place->last_arrival_ms = append_ms;
+	return repeat;
 }
 
 void place_event(struct place *place, int64_t ts, int64_t append_ms)
@@ -81,6 +97,8 @@ static void add_gap(struct place *place, int64_t from, int64_t to, struct view r
 void place_gap(struct place *place, int64_t from, int64_t to, const char *reason)
 {
 	add_gap(place, from, to, view_of(reason));
+	if (to < place->next)
+		place->again_until_ms = place->last_arrival_ms;
 	place->next = to;
 	place->last_offset = -1;
 	place->fingerprint = 0;
@@ -116,6 +134,8 @@ static void add_cursor(const struct place *place, struct bytes *out)
 	bytes_u64(out, place->fingerprint);
 	bytes_zigzag(out, place->last_ts);
 	bytes_zigzag(out, place->last_append_ms);
+	bytes_zigzag(out, place->last_arrival_ms);
+	bytes_zigzag(out, place->again_until_ms);
 	bytes_zigzag(out, place->watermark_ms);
 	bytes_varint(out, place->closes);
 	bytes_varint(out, place->marks);
@@ -138,6 +158,8 @@ static bool read_cursor(struct reader *reader, struct place *place)
 	place->fingerprint = reader_u64(reader);
 	place->last_ts = reader_zigzag(reader);
 	place->last_append_ms = reader_zigzag(reader);
+	place->last_arrival_ms = reader_zigzag(reader);
+	place->again_until_ms = reader_zigzag(reader);
 	place->watermark_ms = reader_zigzag(reader);
 	place->closes = reader_varint(reader);
 	place->marks = reader_varint(reader);

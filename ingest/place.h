@@ -21,6 +21,8 @@ struct place {
 	uint64_t fingerprint;   /* of that message; 0: to be computed */
 	int64_t last_ts;        /* largest of an event; -1: none yet */
 	int64_t last_append_ms; /* largest known of an event; -1: none yet */
+	int64_t last_arrival_ms; /* largest append time of any message; -1: none known */
+	int64_t again_until_ms; /* what was appended so far came before and is not counted again; -1: nothing */
 	int64_t watermark_ms;   /* 0: none yet */
 	uint64_t closes, marks; /* numbers of the last entries of those streams */
 	char config_digest[65]; /* of the configuration that the last close record is under */
@@ -39,6 +41,9 @@ void place_done(struct place *place);
 
 /* Moves behind an offset; what it jumps over are control records. False: it was passed before. */
 bool place_pass(struct place *place, int64_t offset);
+
+/* Whether a message was folded before under another offset: the log was read again from further back. */
+bool place_is_repeat(struct place *place, int64_t append_ms);
 
 /* Takes an event's time in: watermark = the largest of min(largest ts, largest append time + 1 s). */
 void place_event(struct place *place, int64_t ts, int64_t append_ms);

@@ -264,12 +264,14 @@ void ingest_message(struct ingest *ingest, const struct log_message *message)
 
 	if (!place_pass(&ingest->place, message->offset))
 		return;
+	ingest->dirty = true;
+	remember(ingest, message);
+	if (place_is_repeat(&ingest->place, message->append_ms))
+		return;
 	if (judge(ingest, message, &event, &rejection) == E_GOOD)
 		place_event(&ingest->place, event.ts, message->append_ms);
 	else
 		bury(ingest, message, &rejection);
-	remember(ingest, message);
-	ingest->dirty = true;
 	windows_close(&ingest->windows, ingest->place.watermark_ms);
 }
 

@@ -39,7 +39,8 @@ void ingest_mark(struct ingest *ingest, int64_t watermark_ms);
 void ingest_close_all(struct ingest *ingest);
 
 /* Offsets [from, to) of the log are not to be had (reason: a word or two); what comes next is `to`. from is
- * ingest_offset(). to may be lower: another log has taken the place of the one that was read. */
+ * ingest_offset(). to may be lower: another log has taken the place of the one that was read, or its tail was
+ * lost; then what was appended no later than anything that was folded is a duplicate. */
 void ingest_gap(struct ingest *ingest, int64_t from, int64_t to, const char *reason);
 
 /* Whether a step would store anything; whether it should be made now (ticks have closed, dead letters wait). */

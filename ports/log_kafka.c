@@ -355,12 +355,12 @@ static void close_log(struct log *base)
 	free(log);
 }
 
-/* It reads single messages: what else a broker sends along is thrown away, so little is asked for.
- */
+/* It reads single messages: the next one must not wait behind a fetch for more of the last one's
+ * partition. */
 static enum rc open_asker(struct kafka_log *log, struct err *err)
 {
 	rd_kafka_conf_t *settings = rd_kafka_conf_dup(log->settings);
-	enum rc rc = set(settings, "queued.min.messages", "1", err);
+	enum rc rc = set(settings, "fetch.wait.max.ms", "10", err);
 
 	if (rc != RC_OK) {
 		rd_kafka_conf_destroy(settings);

@@ -1,5 +1,6 @@
 /* ports/log_kafka_ends.c: a reader's helper thread: it asks brokers for the ends of partitions all
- * the time. TOUCHES: Kafka.
+ * the time.
+ * TOUCHES: Kafka.
  *
  * That tells the lag, and confirms the end of the log to whoever must know that silence is silence.
  * It asks over the asker's connections: on the reader's own ones an answer waits behind a fetch
@@ -14,13 +15,14 @@
 #include <string.h>
 #include <time.h>
 
+/* A place that did not answer is asked again after a while only: the others wait meanwhile. What
+ * wakes is the request, so nobody waits long for its answer. */
 enum {
 	ASK_EVERY_MS = 100,
-	ASK_WAIT_MS = 1000, /* for answers about all */
+	ASK_ALL_WAIT_MS = 1000,
 	ASK_ONE_WAIT_MS = 500,
-	ASK_AGAIN_MS =
-		2000,      /* who did not answer is not asked before; others would wait meanwhile */
-	WAKE_WAIT_MS = 50, /* the request is what wakes; its answer does not matter */
+	ASK_AGAIN_MS = 2000,
+	WAKE_WAIT_MS = 50,
 };
 
 struct place *kafka_place(const struct kafka_reader *reader, const char *topic, int32_t partition)
@@ -93,16 +95,18 @@ static void ask_all(struct kafka_reader *reader)
 			list_place(highs, reader->places[i]);
 	if (highs->cnt) {
 		pthread_mutex_unlock(&reader->mutex);
-		code = ask_ends(reader->log, highs, NULL, ASK_WAIT_MS);
+		code = ask_ends(reader->log, highs, NULL, ASK_ALL_WAIT_MS);
 		pthread_mutex_lock(&reader->mutex);
 	}
 	for (int i = 0; i < highs->cnt; i++) {
 		const rd_kafka_topic_partition_t *answer = &highs->elems[i];
 		struct place *place = kafka_place(reader, answer->topic, answer->partition);
 
-		if (place && !code) {
+		if (!place || place->gapped_ms >= 0)
+			continue;
+		if (!code) {
 			hear(place, answer->offset, asked_ms);
-		} else if (place) {
+		} else {
 			place->trouble = code;
 			place->ask_ms = asked_ms;
 		}
@@ -204,7 +208,7 @@ static void *help(void *context)
 }
 
 /* Signals are for the main thread. */
-void kafka_helper_start(struct kafka_reader *reader)
+bool kafka_helper_start(struct kafka_reader *reader)
 {
 	sigset_t all, before;
 	pthread_condattr_t monotonic;
@@ -216,8 +220,9 @@ void kafka_helper_start(struct kafka_reader *reader)
 	pthread_condattr_destroy(&monotonic);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pthread_create(&reader->helper, NULL, help, reader);
+	bool started = pthread_create(&reader->helper, NULL, help, reader) == 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return started;
 }
 
 void kafka_helper_stop(struct kafka_reader *reader)

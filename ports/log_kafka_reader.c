@@ -294,11 +294,8 @@ static int64_t lag(struct log_reader *base, const char *topic, int32_t partition
 
 /* ---- the reader */
 
-static void close_reader(struct log_reader *base)
+static void release(struct kafka_reader *reader)
 {
-	struct kafka_reader *reader = (struct kafka_reader *)base;
-
-	kafka_helper_stop(reader);
 	let_go(reader);
 	while (reader->place_count)
 		free(reader->places[--reader->place_count]);
@@ -308,6 +305,12 @@ static void close_reader(struct log_reader *base)
 	free(reader->held);
 	free(reader->messages);
 	free(reader);
+}
+
+static void close_reader(struct log_reader *base)
+{
+	kafka_helper_stop((struct kafka_reader *)base);
+	release((struct kafka_reader *)base);
 }
 
 enum rc kafka_reader_open(struct log *base, struct log_reader **opened, struct err *err)
@@ -330,7 +333,10 @@ enum rc kafka_reader_open(struct log *base, struct log_reader **opened, struct e
 	reader->client = client;
 	rd_kafka_poll_set_consumer(client);
 	reader->queue = rd_kafka_queue_get_consumer(client);
-	kafka_helper_start(reader);
+	if (!kafka_helper_start(reader)) {
+		release(reader);
+		return err_set(err, RC_FATAL, "no thread to be had for a reader of kafka");
+	}
 	*opened = &reader->reader;
 	return RC_OK;
 }

@@ -40,8 +40,9 @@ struct place *kafka_place(const struct kafka_reader *reader, const char *topic, 
 /* Known not to be in the log, and what the log has instead is not yet heard. */
 bool kafka_gap_waits(const struct place *place);
 
-/* The helper thread; signalling `changed` makes it ask at once. */
-void kafka_helper_start(struct kafka_reader *reader);
+/* The helper thread; signalling `changed` makes it ask at once. False: there is no thread to be
+ * had. */
+bool kafka_helper_start(struct kafka_reader *reader);
 void kafka_helper_stop(struct kafka_reader *reader);
 
 #endif

@@ -191,8 +191,8 @@ double mixture_bernoulli(double successes, double trials, double p, double trial
 		trials - successes, successes, p, bernoulli_concentration(trials_tuned));
 }
 
-/* The border between the excluded end and the rate itself, which no level excludes. The excluded
- * side is returned, so that rounding can only widen the interval. */
+/* The border between the excluded end and the rate itself, which no level excludes; the end if the
+ * rate lies there. The excluded side is returned, so that rounding can only widen the interval. */
 static double bernoulli_border(double successes, double trials, double line, double k, double end)
 {
 	double in = successes / trials;
@@ -221,8 +221,8 @@ bool mixture_bernoulli_interval(uint64_t successes, uint64_t trials, double alph
 	assert(successes <= trials);
 	if (trials == 0)
 		return false;
-	*low = successes == 0 ? 0 : bernoulli_border(x, n, log(1 / alpha), k, 0);
-	*high = successes == trials ? 1 : bernoulli_border(x, n, log(1 / alpha), k, 1);
+	*low = bernoulli_border(x, n, log(1 / alpha), k, 0);
+	*high = bernoulli_border(x, n, log(1 / alpha), k, 1);
 	return true;
 }
 

@@ -830,6 +830,30 @@ static void a_gap_is_recorded_and_reading_goes_on_behind_it(void **state)
 	story_end(&story);
 }
 
+static void after_a_lost_tail_only_what_is_new_counts(void **state)
+{
+	struct story story;
+	(void)state;
+
+	story_begin(&story);
+	answer(&story, base_ms, base_ms);
+	answer(&story, base_ms + 1, base_ms + 1);
+	story_tell(&story);
+	ingest_gap(story.runner.ingest, 2, 0, "another log");
+	step(&story.runner);
+	load(&story.runner);
+	story.input.next = 0;
+	answer(&story, base_ms, base_ms); /* came before */
+	answer(&story, base_ms + 2, base_ms + 2);
+	feed(&story.runner, &story.input.entries[2]);
+	feed(&story.runner, &story.input.entries[3]);
+	step(&story.runner);
+	bytes_clear(&story.picture);
+	show(&story.runner, &story.picture);
+	expect(&story, "\"counted\":3,\"late\":0,\"duplicate\":1,\"control\":0,");
+	story_end(&story);
+}
+
 static void the_fingerprint_of_the_last_message_comes_back(void **state)
 {
 	struct story story;
@@ -903,6 +927,7 @@ int main(void)
 		cmocka_unit_test(a_new_configuration_takes_effect_with_a_close_record),
 		cmocka_unit_test(a_changed_tick_keeps_what_was_counted),
 		cmocka_unit_test(a_gap_is_recorded_and_reading_goes_on_behind_it),
+		cmocka_unit_test(after_a_lost_tail_only_what_is_new_counts),
 		cmocka_unit_test(the_fingerprint_of_the_last_message_comes_back),
 		cmocka_unit_test(many_windows_are_spread_over_records_whose_watermarks_hold),
 	};

@@ -1,10 +1,11 @@
 /* The fold of remediate on a memory store: one incident from the alert to the verification, and
  * every way in which it may be interrupted. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "core/command.h"
 #include "core/memory.h"

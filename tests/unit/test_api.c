@@ -298,7 +298,7 @@ static void status_joins_models_verdicts_and_logs(void **state)
 	put_text(&zero, TABLE_STATE, "open", "\x01 not JSON");
 	put_text(
 		&one, TABLE_STATE, "model:z", "{\"kind\":\"model\",\"model\":\"z\",\"last_ts\":4}");
-	put_text(&judged, "verdicts", "k",
+	put_text(&judged, TABLE_VERDICTS, "k",
 		"{\"kind\":\"verdict\",\"model\":\"m\",\"signal\":\"errors\",\"verdict\":\"ok\"}");
 	store_step(FOLD_INGEST, "t-0", &zero);
 	store_step(FOLD_INGEST, "t-1", &one);

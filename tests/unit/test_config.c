@@ -256,7 +256,7 @@ static const char full[] =
 	"    canary: stable\n"
 	"    baseline: fraud-2026-10\n"
 	"    tick: 1s\n"
-	"    tolerate: {latency: {p50: 7%, p99: x1.3}, errors: x2, score: 0.1sd, rate: 10%,\n"
+	"    tolerate: {latency: {p50: 7%, p99: x1.3}, errors: x2, score: 0.1sd, rate: 14%,\n"
 	"      class: {abs: 2%, rel: 0.2}}\n"
 	"    severity: {ScoreDrift: page}\n"
 	"  - match: {model: 'price-?', segment: eu}\n"
@@ -355,7 +355,7 @@ static void assert_full_models(const struct config *config)
 	assert_double(fraud->tolerate.latency_p99, 1.3);
 	assert_double(fraud->tolerate.errors, 2);
 	assert_double(fraud->tolerate.score_sd, 0.1);
-	assert_double(fraud->tolerate.rate, 1.1);
+	assert_double(fraud->tolerate.rate, 1.14);
 	assert_double(fraud->tolerate.class_abs, 0.02);
 	assert_double(fraud->tolerate.class_rel, 0.2);
 	assert_int_equal(fraud->severity_count, 1);
@@ -693,6 +693,42 @@ static void a_single_mistake_is_told_where_it_stands(void **state)
 		config_done(&config);
 		bytes_done(&mistakes.text);
 	}
+}
+
+static void a_secret_among_the_properties_is_a_mistake_and_is_not_shown(void **state)
+{
+	static const char *const names[] = {"sasl.password", "ssl.KEY.password",
+		"sasl.oauthbearer.client.secret", "ssl.key.pem"};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		char text[256], expected[256];
+
+		snprintf(text, sizeof text,
+			"kafka: {brokers: b, topics: [t], properties: {%s: hunter2}}\n"
+			"receivers: [{name: a}]\n",
+			names[i]);
+		snprintf(expected, sizeof expected,
+			"f.yaml:1:47: %s: found a secret, expected the path of a file that holds "
+			"it: %s_file\n",
+			names[i], names[i]);
+		expect_mistakes(text, expected);
+	}
+}
+
+static void a_key_of_any_length_has_its_mistake(void **state)
+{
+	struct bytes text = {0};
+	(void)state;
+
+	bytes_text(&text, MINIMAL);
+	for (int i = 0; i < 500; i++)
+		bytes_text(&text, "k");
+	bytes_text(&text, ": 1\n");
+	expect_mistakes(text.data,
+		"f.yaml:3:1: kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk: no such "
+		"key\n");
+	bytes_done(&text);
 }
 
 static void what_must_be_there_and_is_not_is_missing(void **state)
@@ -1075,6 +1111,8 @@ int main(void)
 		cmocka_unit_test(a_redis_url_says_transport_host_user_and_path),
 		cmocka_unit_test(every_mistake_is_told_at_once_in_file_order),
 		cmocka_unit_test(a_single_mistake_is_told_where_it_stands),
+		cmocka_unit_test(a_secret_among_the_properties_is_a_mistake_and_is_not_shown),
+		cmocka_unit_test(a_key_of_any_length_has_its_mistake),
 		cmocka_unit_test(what_must_be_there_and_is_not_is_missing),
 		cmocka_unit_test(of_very_many_mistakes_all_are_counted_and_the_first_are_shown),
 		cmocka_unit_test(mistakes_of_several_files_stand_file_by_file),

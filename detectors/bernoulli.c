@@ -1,0 +1,144 @@
+/* detectors/bernoulli.c: failures of a role against its own past: bets that the rate lies above the
+ * upper 99.9 % confidence limit of the past's rate times what is tolerated. Only more is bad.
+ * THINKS. Source: statistics.md 2.4, 11. */
+#include "core/stats/counts.h"
+#include "detectors/past.h"
+#include "detectors/table.h"
+#include "detectors/words.h"
+
+#include <math.h>
+
+enum { BETS = COUNTS_BERNOULLI_FACTORS, FAILED = 1, ENOUGH_MIN = 100 };
+
+#define RATE_MAX 0.5 /* a model that fails more often than this, times tolerance, is not judged by it */
+
+static int32_t failed(const struct tally *history, size_t i)
+{
+	(void)history;
+	(void)i;
+	return FAILED;
+}
+
+/* The rate that is not yet worse than history allows. */
+static double rate_limit(const struct past *past, const struct terms *terms)
+{
+	double n = (double)past->history.n;
+	double rate = (double)tally_of(&past->history, FAILED) / n;
+	double limit = past_share_limit(past, 0, rate) * terms->model->tolerate.errors;
+
+	return fmin(fmax(limit, 0.5 / n), RATE_MAX);
+}
+
+static bool bernoulli_ready(const struct comparison *comparison, const struct terms *terms)
+{
+	return comparison_has_min(comparison, terms, false);
+}
+
+static void bet(struct comparison *comparison, const struct terms *terms)
+{
+	const struct past *past = comparison->own;
+	double limit = rate_limit(past, terms);
+	double shares[BETS];
+	double log_e[BETS];
+
+	counts_bernoulli_grid(limit, true, shares);
+	counts_bernoulli_log_e(limit, shares, tally_of(&comparison->arm, FAILED), comparison->arm.n,
+		log_e);
+	for (size_t j = 0; j < BETS; j++)
+		log_e[j] /= past_spread(past, 0);
+	comparison_bet(comparison, BETS);
+	sr_step(comparison->members, BETS, log_e, comparison->waiting_from_ms);
+}
+
+static void bernoulli_step(struct comparison *comparison, const struct terms *terms)
+{
+	struct past *past = comparison->own;
+
+	if (past_is_known(past, comparison))
+		bet(comparison, terms);
+	if (comparison->verdict == VERDICT_OK || comparison->verdict == VERDICT_NO_DATA)
+		past_learn(past, &comparison->arm, 1, failed);
+	else if (comparison->verdict == VERDICT_ALARM)
+		past_doubt(past);
+}
+
+static bool bernoulli_informed(const struct comparison *comparison)
+{
+	return past_is_known(comparison->own, comparison);
+}
+
+static bool bernoulli_enough(const struct comparison *comparison, const struct terms *terms,
+	const struct sample *sample)
+{
+	(void)comparison;
+	(void)terms;
+	return sample->arm.n >= ENOUGH_MIN;
+}
+
+static struct sides sides_of(const struct comparison *comparison, const struct sample *sample)
+{
+	const struct past *past = comparison->own;
+
+	return (struct sides){.layout = LAYOUT_RESULT,
+		.names = &comparison->names,
+		.arm = &sample->arm,
+		.reference = &past->history};
+}
+
+static size_t bernoulli_measure(const struct comparison *comparison, const struct terms *terms,
+	const struct sample *sample, struct measure *list)
+{
+	struct sides sides = sides_of(comparison, sample);
+
+	return measure_signal("errors", &sides, &terms->model->tolerate, list);
+}
+
+static void bernoulli_tell(const struct comparison *comparison, const struct terms *terms,
+	const struct sample *sample, struct evidence *evidence)
+{
+	struct sides sides = sides_of(comparison, sample);
+	const struct past *past = comparison->own;
+	size_t order[WORDS_STRONGEST];
+
+	evidence->n_reference = sides.reference->n;
+	measure_values("errors", &sides, evidence);
+	if (!past->history.n || !words_strongest(comparison, order))
+		return;
+	double limit = rate_limit(past, terms);
+	double shares[BETS];
+
+	counts_bernoulli_grid(limit, true, shares);
+	words_add(evidence, comparison->members[order[0]].log_r,
+		"failure rate %.3g, where history allows %.3g", shares[order[0]], limit);
+}
+
+static void bernoulli_done(void *own)
+{
+	past_done(own);
+}
+
+static void bernoulli_write(const void *own, struct bytes *out)
+{
+	past_write(own, out);
+}
+
+static void bernoulli_read(void *own, struct reader *in)
+{
+	past_read(own, in);
+}
+
+const struct detector bernoulli_errors = {
+	.name = "bernoulli",
+	.signal = "errors",
+	.rival = RIVAL_HISTORY,
+	.own_size = sizeof(struct past),
+	.own_done = bernoulli_done,
+	.own_write = bernoulli_write,
+	.own_read = bernoulli_read,
+	.ready = bernoulli_ready,
+	.step = bernoulli_step,
+	.informed = bernoulli_informed,
+	.enough = bernoulli_enough,
+	.measure = bernoulli_measure,
+	.tell = bernoulli_tell,
+};

@@ -1,0 +1,113 @@
+#include "detectors/past.h"
+
+#include "core/stats/mixture.h"
+
+#include <math.h>
+
+enum {
+	HISTORY_MAX = 1 << 17,
+	BATCH_STEPS = 10,
+	KNOWN_MIN = 1000,
+	KNOWN_STEPS = 30,
+	SPREAD_MEMORY = 64, /* batches */
+	SPREAD_PRIOR = 8,   /* imagined batches of independent requests */
+};
+
+#define RESIDUAL_MAX 25.0 /* one bad batch must not blind the detector for long */
+#define LIMIT_ALPHA 0.001
+
+void past_done(struct past *past)
+{
+	tally_done(&past->history);
+	tally_done(&past->young);
+	tally_done(&past->old);
+}
+
+void past_write(const struct past *past, struct bytes *out)
+{
+	tally_write(&past->history, out);
+	tally_write(&past->young, out);
+	tally_write(&past->old, out);
+	bytes_varint(out, past->young_steps);
+	bytes_varint(out, past->batches);
+	for (size_t i = 0; i < PAST_CUTS_MAX; i++)
+		bytes_double(out, past->spread[i]);
+}
+
+void past_read(struct past *past, struct reader *in)
+{
+	tally_read(&past->history, in);
+	tally_read(&past->young, in);
+	tally_read(&past->old, in);
+	past->young_steps = reader_varint(in);
+	past->batches = reader_varint(in);
+	for (size_t i = 0; i < PAST_CUTS_MAX; i++)
+		past->spread[i] = reader_double(in);
+}
+
+/* The squared distance of a batch's share from the history's, in units of its binomial variance. */
+static void learn_spread(struct past *past, size_t i, int32_t bin)
+{
+	double n = (double)past->old.n;
+	double share = (double)tally_from(&past->history, bin) / (double)past->history.n;
+	double variance = n * share * (1 - share);
+	double distance = (double)tally_from(&past->old, bin) - n * share;
+	double weight = (double)(past->batches < SPREAD_MEMORY ? past->batches + SPREAD_PRIOR
+							       : SPREAD_MEMORY);
+
+	if (!past->spread[i])
+		past->spread[i] = 1;
+	if (variance > 0)
+		past->spread[i] += (fmin(distance * distance / variance, RESIDUAL_MAX) -
+					   past->spread[i]) /
+				   weight;
+}
+
+static void batch_enters(struct past *past, size_t cuts, past_cut cut)
+{
+	if (past->history.n >= KNOWN_MIN) {
+		past->batches++;
+		for (size_t i = 0; i < cuts; i++)
+			learn_spread(past, i, cut(&past->history, i));
+	}
+	tally_merge(&past->history, &past->old);
+	if (past->history.n > HISTORY_MAX)
+		tally_halve(&past->history);
+	tally_move(&past->old, &past->young);
+	past->young_steps = 0;
+}
+
+void past_learn(struct past *past, const struct tally *step, size_t cuts, past_cut cut)
+{
+	tally_merge(&past->young, step);
+	if (++past->young_steps == BATCH_STEPS)
+		batch_enters(past, cuts, cut);
+}
+
+void past_doubt(struct past *past)
+{
+	tally_done(&past->young);
+	tally_done(&past->old);
+	past->young_steps = 0;
+}
+
+double past_spread(const struct past *past, size_t i)
+{
+	return fmax(past->spread[i], 1);
+}
+
+double past_share_limit(const struct past *past, size_t i, double share)
+{
+	double n = floor((double)past->history.n / past_spread(past, i));
+	double low = 0;
+	double high = 1;
+
+	mixture_bernoulli_interval(
+		(uint64_t)round(share * n), (uint64_t)n, LIMIT_ALPHA, n, &low, &high);
+	return high;
+}
+
+bool past_is_known(const struct past *past, const struct comparison *comparison)
+{
+	return past->history.n >= KNOWN_MIN && comparison->steps >= KNOWN_STEPS;
+}

@@ -1,0 +1,429 @@
+/* modelwatch-ingest: folds events into windows.
+ * reads:  the users' event topics
+ * writes: windows, close records and marks in Redis; PREFIX.deadletter */
+#include "core/memory.h"
+#include "core/topics.h"
+#include "ingest/partition.h"
+#include "ports/clock.h"
+#include "ports/journal.h"
+#include "ports/service.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	TAKE_MAX = 2000,
+	TAKE_WAIT_MS = 20,
+	LOOK_WAIT_MS = 500,
+	LOOK_EVERY_MS = 60000,        /* for new partitions */
+	LOOK_MISSING_EVERY_MS = 1000, /* for topics that are not there yet */
+	MEASURE_EVERY_MS = 1000,
+	WRITTEN_MAX = 1000,
+};
+
+struct room {
+	struct service service;
+	struct config *reloaded; /* what replaced service.config; NULL: nothing yet */
+	struct partition_ports ports;
+	char deadletter[280];
+	struct partition **partitions;
+	size_t count;
+	int64_t look_at, measure_at; /* monotonic */
+	int64_t folded, folded_before;
+	char unwell[600]; /* why something has to wait; "" = all is well */
+	struct backoff backoff;
+};
+
+static enum rc open_ports(struct room *room, struct err *err)
+{
+	const struct config *config = &room->service.config;
+	struct partition_ports *ports = &room->ports;
+	const char *const outputs[] = {room->deadletter};
+
+	ports->config = config;
+	ports->prefix = config->kafka.prefix;
+	snprintf(room->deadletter, sizeof room->deadletter, "%s.%s", ports->prefix,
+		TOPIC_DEADLETTER);
+	TRY(store_open(&config->redis, &ports->store, err));
+	TRY(log_open(&config->kafka, "modelwatch-ingest", &ports->log, err));
+	TRY(log_reader_open(ports->log, &ports->reader, err));
+	return log_writer_open(ports->log, outputs, 1, &ports->writer, err);
+}
+
+static void drop_partitions(struct room *room)
+{
+	for (size_t i = 0; i < room->count; i++)
+		partition_free(room->partitions[i], &room->ports);
+	free(room->partitions);
+	room->partitions = NULL;
+	room->count = 0;
+}
+
+static void close_room(struct room *room)
+{
+	struct partition_ports *ports = &room->ports;
+
+	drop_partitions(room);
+	log_writer_close(ports->writer);
+	log_reader_close(ports->reader);
+	log_close(ports->log);
+	store_close(ports->store);
+	if (room->reloaded)
+		config_done(room->reloaded);
+	free(room->reloaded);
+}
+
+static void note_unwell(struct room *room, const struct err *err)
+{
+	if (!room->unwell[0])
+		snprintf(room->unwell, sizeof room->unwell, "%s", err->text);
+}
+
+/* ---- which partitions are ours */
+
+static struct partition *find_partition(
+	const struct room *room, const char *topic, int32_t number)
+{
+	for (size_t i = 0; i < room->count; i++)
+		if (room->partitions[i]->number == number &&
+			strcmp(room->partitions[i]->topic, topic) == 0)
+			return room->partitions[i];
+	return NULL;
+}
+
+static struct partition *need_partition(struct room *room, const char *topic, int32_t number)
+{
+	struct partition *partition = find_partition(room, topic, number);
+
+	if (partition)
+		return partition;
+	room->partitions =
+		memory_grow(room->partitions, room->count + 1, sizeof *room->partitions);
+	room->partitions[room->count] = partition_new(&room->ports, topic, number);
+	return room->partitions[room->count++];
+}
+
+/* Those in front of `kept` partitions of the new list stay; others are another instance's now. */
+static void keep_only(struct room *room, struct partition *const *kept, size_t kept_count)
+{
+	for (size_t i = room->count; i-- > 0;) {
+		bool stays = false;
+
+		for (size_t k = 0; k < kept_count; k++)
+			stays = stays || kept[k] == room->partitions[i];
+		if (stays)
+			continue;
+		partition_free(room->partitions[i], &room->ports);
+		room->partitions[i] = room->partitions[--room->count];
+	}
+}
+
+/* All partitions of all topics are counted through; ours are those whose number leaves our instance as rest. A
+ * topic that is not there yet shifts later ones when it comes: overlap is harmless. */
+static enum rc look_for_partitions(struct room *room, struct err *err)
+{
+	const struct config_kafka *kafka = &room->ports.config->kafka;
+	struct partition **kept = NULL;
+	size_t kept_count = 0;
+	int32_t index = 0;
+	enum rc rc = RC_OK;
+	bool missing = false;
+
+	for (size_t i = 0; rc == RC_OK && i < kafka->topic_count; i++) {
+		const char *topic = kafka->topics[i].name;
+		int32_t count = 0;
+
+		rc = log_partitions(room->ports.log, topic, LOOK_WAIT_MS, &count, err);
+		if (rc == RC_NONE) {
+			missing = true;
+			rc = RC_OK;
+			err_set(err, RC_RETRY, "kafka: there is no topic %s", topic);
+			note_unwell(room, err);
+			continue;
+		}
+		for (int32_t p = 0; rc == RC_OK && p < count; p++, index++) {
+			if (index % room->service.instances != room->service.instance)
+				continue;
+			kept = memory_grow(kept, kept_count + 1, sizeof(struct partition *));
+			kept[kept_count++] = need_partition(room, topic, p);
+		}
+	}
+	if (rc == RC_OK)
+		keep_only(room, kept, kept_count);
+	free(kept);
+	room->look_at = clock_monotonic_ms() +
+			(missing || rc != RC_OK ? LOOK_MISSING_EVERY_MS : LOOK_EVERY_MS);
+	return rc;
+}
+
+/* ---- one turn */
+
+static enum rc load_partitions(struct room *room, size_t *loaded, struct err *err)
+{
+	*loaded = 0;
+	for (size_t i = 0; i < room->count; i++) {
+		struct partition *partition = room->partitions[i];
+		enum rc rc = partition->ingest ? RC_OK
+					       : partition_load(partition, &room->ports, err);
+
+		if (rc == RC_FATAL)
+			return rc;
+		if (rc == RC_RETRY)
+			note_unwell(room, err);
+		*loaded += rc == RC_OK;
+	}
+	return RC_OK;
+}
+
+static void tell_gap(const char *what)
+{
+	journal(JOURNAL_ERROR, "gap", "what", what, "action",
+		"go on with what is there; windows of that time are incomplete", NULL);
+}
+
+static enum rc take(struct room *room, struct err *err)
+{
+	const struct log_message *messages;
+	struct partition *partition = NULL;
+	struct log_gap gap;
+	size_t count;
+	enum rc rc = log_take(
+		room->ports.reader, TAKE_WAIT_MS, TAKE_MAX, &messages, &count, &gap, err);
+
+	if (rc == RC_REJECT) {
+		partition = find_partition(room, gap.topic, gap.partition);
+		if (!partition || !partition->ingest)
+			return RC_OK;
+		rc = partition_gap(partition, &room->ports, &gap, err);
+		if (rc == RC_OK)
+			tell_gap(err->text);
+		return rc;
+	}
+	if (rc != RC_OK)
+		return rc == RC_NONE ? RC_OK : rc;
+	for (size_t i = 0; i < count; i++) {
+		const struct log_message *message = &messages[i];
+
+		if (!partition || partition->number != message->partition ||
+			strcmp(partition->topic, message->topic) != 0)
+			partition = find_partition(room, message->topic, message->partition);
+		if (partition && partition->ingest &&
+			partition_take(partition, message, err) == RC_NONE)
+			tell_gap(err->text);
+	}
+	room->folded += (int64_t)count;
+	return RC_OK;
+}
+
+static enum rc turn_partitions(struct room *room, struct err *err)
+{
+	for (size_t i = 0; i < room->count; i++) {
+		struct partition *partition = room->partitions[i];
+		enum rc rc = partition->ingest ? partition_turn(partition, &room->ports, err)
+					       : RC_OK;
+
+		if (rc == RC_FATAL)
+			return rc;
+		if (rc == RC_RETRY)
+			note_unwell(room, err);
+		if (rc == RC_REJECT)
+			journal(JOURNAL_ERROR, "deadletter_lost", "log", partition->fold.log,
+				"reason", err->text, NULL);
+	}
+	return RC_OK;
+}
+
+static void give_back_written(struct room *room)
+{
+	uint64_t tags[WRITTEN_MAX];
+	bool delivered[WRITTEN_MAX];
+	size_t count = log_written(room->ports.writer, 0, WRITTEN_MAX, tags, delivered);
+
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; k < room->count; k++)
+			if (outbox_number(room->partitions[k]->outbox) == tags[i] >> 48)
+				outbox_written(
+					room->partitions[k]->outbox, tags[i], delivered[i]);
+}
+
+/* Redis, Kafka and the prefix stay as they were at the start; all else is folded under the new configuration,
+ * which the next close record of each partition names. */
+static void reload(struct room *room)
+{
+	struct config *fresh = memory_new(1, sizeof *fresh);
+
+	room->service.reload_wanted = false;
+	if (!service_reload(&room->service, fresh)) {
+		free(fresh);
+		return;
+	}
+	drop_partitions(room);
+	if (room->reloaded)
+		config_done(room->reloaded);
+	free(room->reloaded);
+	room->reloaded = fresh;
+	room->ports.config = fresh;
+	room->look_at = 0;
+	journal(JOURNAL_INFO, "reloaded", "digest", fresh->digest, NULL);
+}
+
+/* ---- what is told */
+
+static void set_metric(struct room *room, enum metric_kind kind, const char *name, const char *help,
+	const char *label, const char *label_value, double value)
+{
+	const char *const labels[] = {label, label_value, NULL};
+
+	metric_set(metrics_get(&room->service.metrics, kind, name, help, label ? labels : NULL),
+		value);
+}
+
+static void measure_counters(struct room *room, const struct ingest_counters *sum)
+{
+	static const char events[] = "modelwatch_ingest_events_total";
+	static const char help[] = "Messages by what became of them.";
+
+	set_metric(room, METRIC_COUNTER, events, help, "category", "counted", (double)sum->counted);
+	set_metric(room, METRIC_COUNTER, events, help, "category", "late", (double)sum->late);
+	set_metric(room, METRIC_COUNTER, events, help, "category", "duplicate",
+		(double)sum->duplicate);
+	set_metric(room, METRIC_COUNTER, events, help, "category", "control", (double)sum->control);
+	for (int code = E_GOOD + 1; code < E_CODES; code++)
+		set_metric(room, METRIC_COUNTER, "modelwatch_ingest_rejected_total",
+			"Rejected messages by code.", "code", event_code_names[code],
+			(double)sum->rejected[code]);
+}
+
+static void add_counters(struct ingest_counters *sum, const struct ingest_counters *more)
+{
+	sum->counted += more->counted;
+	sum->late += more->late;
+	sum->duplicate += more->duplicate;
+	sum->control += more->control;
+	for (int code = 0; code < E_CODES; code++)
+		sum->rejected[code] += more->rejected[code];
+}
+
+/* The lag of all partitions together; -1: not known of some. */
+static int64_t measure_partitions(struct room *room)
+{
+	struct ingest_counters sum = {0};
+	uint64_t steps = 0, gaps = 0;
+	size_t windows = 0, models = 0;
+	int64_t all = 0;
+
+	for (size_t i = 0; i < room->count; i++) {
+		const struct partition *partition = room->partitions[i];
+		const char *log = partition->fold.log;
+		int64_t lag = log_lag(room->ports.reader, partition->topic, partition->number);
+
+		steps += partition->steps;
+		gaps += partition->gaps;
+		all = lag < 0 || all < 0 ? -1 : all + lag;
+		if (!partition->ingest)
+			continue;
+		add_counters(&sum, ingest_counters(partition->ingest));
+		windows += ingest_open_windows(partition->ingest);
+		models += ingest_model_count(partition->ingest);
+		set_metric(room, METRIC_GAUGE, "modelwatch_ingest_lag",
+			"Messages in the log that were not folded yet; -1: not known.", "log", log,
+			(double)lag);
+		set_metric(room, METRIC_GAUGE, "modelwatch_ingest_watermark_seconds",
+			"Event time that the log has reached.", "log", log,
+			(double)ingest_watermark(partition->ingest) / 1000);
+	}
+	measure_counters(room, &sum);
+	set_metric(room, METRIC_COUNTER, "modelwatch_ingest_steps_total", "Steps stored.", NULL,
+		NULL, (double)steps);
+	set_metric(room, METRIC_COUNTER, "modelwatch_ingest_gaps_total",
+		"Gaps recorded: offsets that the log did not have.", NULL, NULL, (double)gaps);
+	set_metric(room, METRIC_GAUGE, "modelwatch_ingest_open_windows",
+		"Windows that have not closed.", NULL, NULL, (double)windows);
+	set_metric(room, METRIC_GAUGE, "modelwatch_ingest_models", "Models known.", NULL, NULL,
+		(double)models);
+	return all;
+}
+
+static void measure(struct room *room, size_t loaded)
+{
+	int64_t now = clock_monotonic_ms();
+
+	if (now < room->measure_at)
+		return;
+	int64_t elapsed_ms = now - room->measure_at + MEASURE_EVERY_MS;
+	int64_t lag = measure_partitions(room);
+	int64_t rate = (room->folded - room->folded_before) * 1000 / elapsed_ms;
+	char reason[256];
+
+	room->folded_before = room->folded;
+	room->measure_at = now + MEASURE_EVERY_MS;
+	if (!room->unwell[0] && !log_is_well(room->ports.log, reason, sizeof reason))
+		snprintf(room->unwell, sizeof room->unwell, "%s", reason);
+	if (room->unwell[0])
+		service_status(&room->service, false, "%zu of %zu partitions; waiting: %s", loaded,
+			room->count, room->unwell);
+	else
+		service_status(&room->service, true,
+			"%zu partitions, %" PRId64 " messages/s, lag %" PRId64, loaded, rate, lag);
+	room->unwell[0] = '\0';
+}
+
+static enum rc turn(struct room *room, struct err *err)
+{
+	size_t loaded;
+
+	if (room->service.reload_wanted)
+		reload(room);
+	if (clock_monotonic_ms() >= room->look_at) {
+		enum rc rc = look_for_partitions(room, err);
+
+		if (rc == RC_FATAL)
+			return rc;
+		if (rc != RC_OK)
+			note_unwell(room, err);
+	}
+	TRY(load_partitions(room, &loaded, err));
+	if (loaded) {
+		enum rc rc = take(room, err);
+
+		if (rc == RC_FATAL)
+			return rc;
+		if (rc != RC_OK)
+			note_unwell(room, err);
+		TRY(turn_partitions(room, err));
+		give_back_written(room);
+		backoff_reset(&room->backoff);
+	}
+	measure(room, loaded);
+	if (!loaded)
+		service_back_off(&room->service, &room->backoff);
+	return RC_OK;
+}
+
+static enum rc run(struct room *room, struct err *err)
+{
+	TRY(open_ports(room, err));
+	while (service_turn(&room->service))
+		TRY(turn(room, err));
+	return RC_OK;
+}
+
+int main(int argc, char **argv)
+{
+	struct room room = {0};
+	struct err err = {0};
+	int exit_status;
+
+	if (!service_open(
+		    &room.service, "ingest", SERVICE_INGEST, true, argc, argv, &exit_status))
+		return exit_status;
+	enum rc rc = run(&room, &err);
+
+	if (rc != RC_OK)
+		journal(JOURNAL_ERROR, "fatal", "reason", err.text, NULL);
+	close_room(&room);
+	service_close(&room.service);
+	return rc == RC_OK ? 0 : 1;
+}

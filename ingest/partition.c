@@ -1,0 +1,244 @@
+#include "ingest/partition.h"
+
+#include "core/cursor.h"
+#include "core/memory.h"
+#include "core/topics.h"
+#include "ports/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	STEP_EVERY_MS = 200,
+	STEP_MESSAGES_MAX = 20000,
+	PEEK_WAIT_MS = 1000,
+	IDLE_MS = 250,       /* without an event before time is taken to go on */
+	END_AGE_MAX_MS = 2000, /* since the end of the log was last confirmed */
+	MARK_EVERY_MS = 5000, /* when no tick waits for one: silence must be noticed */
+	LOAD_WAIT_MIN_MS = 50,
+	LOAD_WAIT_MAX_MS = 1000,
+};
+
+struct partition *partition_new(
+	const struct partition_ports *ports, const char *topic, int32_t number)
+{
+	struct partition *partition = memory_new(1, sizeof *partition);
+
+	partition->fold.service = FOLD_INGEST;
+	snprintf(partition->fold.log, sizeof partition->fold.log, "%s-%d", topic, (int)number);
+	snprintf(partition->topic, sizeof partition->topic, "%s", topic);
+	partition->number = number;
+	partition->outbox =
+		outbox_open(ports->store, &partition->fold, ports->writer, ports->prefix);
+	return partition;
+}
+
+void partition_drop(struct partition *partition, const struct partition_ports *ports)
+{
+	if (partition->ingest)
+		log_unassign(ports->reader, partition->topic, partition->number);
+	ingest_free(partition->ingest);
+	partition->ingest = NULL;
+}
+
+void partition_free(struct partition *partition, const struct partition_ports *ports)
+{
+	partition_drop(partition, ports);
+	outbox_close(partition->outbox);
+	free(partition);
+}
+
+static const struct format *format_of(const struct config *config, const char *topic)
+{
+	const char *name = "";
+
+	for (size_t i = 0; i < config->kafka.topic_count; i++)
+		if (strcmp(config->kafka.topics[i].name, topic) == 0)
+			name = config->kafka.topics[i].format;
+	for (size_t i = 0; i < config->format_count; i++)
+		if (strcmp(config->formats[i].name, name) == 0)
+			return &config->formats[i];
+	return NULL;
+}
+
+/* An offset alone does not prove that the log is the one that was read: a topic may have been deleted and made
+ * again, or have lost its tail and got a new one. */
+static enum rc check_log(
+	struct partition *partition, const struct partition_ports *ports, struct err *err)
+{
+	CLEANUP(bytes_done) struct bytes key = {0};
+	CLEANUP(bytes_done) struct bytes value = {0};
+	uint64_t fingerprint;
+	int64_t append_ms;
+	int64_t offset = ingest_fingerprint(partition->ingest, &fingerprint);
+
+	partition->rewound = false;
+	if (offset < 0)
+		return RC_OK;
+	enum rc rc = log_peek(ports->log, partition->topic, partition->number, offset, PEEK_WAIT_MS,
+		&key, &value, &append_ms, err);
+
+	if (rc == RC_NONE) /* too old to be kept; or log_take() will tell of a gap */
+		return RC_OK;
+	TRY(rc);
+	partition->rewound =
+		cursor_fingerprint(bytes_view(&key), bytes_view(&value)) != fingerprint;
+	return RC_OK;
+}
+
+/* Event time goes on from what the events told, or from where marks had taken it before. */
+static void note_time(struct partition *partition)
+{
+	const struct ingest_counters *counters = ingest_counters(partition->ingest);
+	int64_t last_ts = ingest_last_ts(partition->ingest);
+	int64_t watermark_ms = ingest_watermark(partition->ingest);
+
+	partition->accepted = counters->counted + counters->late;
+	partition->accepted_at = clock_monotonic_ms();
+	partition->accepted_ms = last_ts > watermark_ms ? last_ts : watermark_ms;
+}
+
+static enum rc load(
+	struct partition *partition, const struct partition_ports *ports, struct err *err)
+{
+	TRY(store_load(ports->store, &partition->fold, &partition->head, ingest_restore,
+		partition->ingest, err));
+	TRY(check_log(partition, ports, err));
+	int64_t offset = ingest_offset(partition->ingest);
+
+	TRY(log_assign(ports->reader, partition->topic, partition->number,
+		offset < 0 || partition->rewound ? OFFSET_BEGINNING : offset, err));
+	note_time(partition);
+	partition->marked_at = partition->stepped_at = clock_monotonic_ms();
+	partition->messages = 0;
+	partition->wake = true;
+	return RC_OK;
+}
+
+enum rc partition_load(
+	struct partition *partition, const struct partition_ports *ports, struct err *err)
+{
+	int64_t now = clock_monotonic_ms();
+
+	if (now < partition->load_at)
+		return RC_NONE;
+	partition->ingest = ingest_new(ports->config, partition->fold.log,
+		format_of(ports->config, partition->topic));
+	enum rc rc = load(partition, ports, err);
+
+	if (rc == RC_OK)
+		return RC_OK;
+	partition_drop(partition, ports);
+	partition->load_wait_ms = partition->load_wait_ms * 2;
+	if (partition->load_wait_ms < LOAD_WAIT_MIN_MS)
+		partition->load_wait_ms = LOAD_WAIT_MIN_MS;
+	if (partition->load_wait_ms > LOAD_WAIT_MAX_MS)
+		partition->load_wait_ms = LOAD_WAIT_MAX_MS;
+	partition->load_at = now + partition->load_wait_ms;
+	return rc == RC_FATAL ? RC_FATAL : RC_RETRY;
+}
+
+static enum rc record_gap(
+	struct partition *partition, int64_t to, const char *reason, struct err *err)
+{
+	int64_t from = ingest_offset(partition->ingest);
+
+	ingest_gap(partition->ingest, from, to, reason);
+	partition->gaps++;
+	return err_set(err, RC_NONE, "%s: offsets %" PRId64 " to %" PRId64 ": %s",
+		partition->fold.log, from, to, reason);
+}
+
+enum rc partition_take(
+	struct partition *partition, const struct log_message *message, struct err *err)
+{
+	enum rc rc = RC_OK;
+
+	if (partition->rewound)
+		rc = record_gap(partition, message->offset, "another log", err);
+	partition->rewound = false;
+	ingest_message(partition->ingest, message);
+	partition->messages++;
+	return rc;
+}
+
+enum rc partition_gap(struct partition *partition, const struct partition_ports *ports,
+	const struct log_gap *gap, struct err *err)
+{
+	if (gap->offset < gap->low) {
+		record_gap(partition, gap->low, "no longer kept", err);
+		return log_assign(
+			ports->reader, partition->topic, partition->number, gap->low, err);
+	}
+	/* The end of the log lies before what was read of it. */
+	partition->rewound = true;
+	err_set(err, RC_NONE, "%s: offset %" PRId64 " lies behind the end of the log, %" PRId64,
+		partition->fold.log, gap->offset, gap->high);
+	return log_assign(
+		ports->reader, partition->topic, partition->number, OFFSET_BEGINNING, err);
+}
+
+static void mark_if_idle(struct partition *partition, const struct partition_ports *ports)
+{
+	const struct ingest_counters *counters = ingest_counters(partition->ingest);
+	int64_t now = clock_monotonic_ms();
+
+	if (counters->counted + counters->late != partition->accepted)
+		note_time(partition);
+	int64_t end_age_ms = log_end_age_ms(ports->reader, partition->topic, partition->number);
+
+	if (ingest_last_ts(partition->ingest) < 0 || now - partition->accepted_at < IDLE_MS ||
+		end_age_ms < 0 || end_age_ms >= END_AGE_MAX_MS)
+		return;
+	int64_t reached = partition->accepted_ms + (now - partition->accepted_at);
+	int64_t wall = clock_wall_ms();
+
+	reached = reached < wall ? reached : wall;
+	if (reached <= ingest_watermark(partition->ingest))
+		return;
+	if (reached < ingest_next_close(partition->ingest) &&
+		(!ingest_model_count(partition->ingest) ||
+			now - partition->marked_at < MARK_EVERY_MS))
+		return;
+	ingest_mark(partition->ingest, reached);
+	partition->marked_at = now;
+}
+
+static enum rc step(
+	struct partition *partition, const struct partition_ports *ports, struct err *err)
+{
+	CLEANUP(change_done) struct change change = {0};
+
+	ingest_change(partition->ingest, &change);
+	enum rc rc =
+		store_advance(ports->store, &partition->fold, &partition->head, &change, err);
+
+	if (rc != RC_OK) {
+		partition_drop(partition, ports);
+		return rc == RC_FATAL ? RC_FATAL : RC_RETRY;
+	}
+	partition->stepped_at = clock_monotonic_ms();
+	partition->messages = 0;
+	partition->steps++;
+	partition->load_wait_ms = 0;
+	partition->wake = partition->wake || change.output_count > 0;
+	return RC_OK;
+}
+
+enum rc partition_turn(
+	struct partition *partition, const struct partition_ports *ports, struct err *err)
+{
+	mark_if_idle(partition, ports);
+	if (ingest_is_dirty(partition->ingest) &&
+		(ingest_wants_step(partition->ingest) || partition->messages >= STEP_MESSAGES_MAX ||
+			clock_monotonic_ms() - partition->stepped_at >= STEP_EVERY_MS))
+		TRY(step(partition, ports, err));
+	if (partition->head.fresh) /* nothing is stored yet, so there is no outbox */
+		return RC_OK;
+	enum rc rc = outbox_turn(partition->outbox, &partition->head, partition->wake, err);
+
+	partition->wake = false;
+	return rc;
+}
