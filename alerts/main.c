@@ -117,6 +117,7 @@ static void move(struct room *room, struct cursor *cursor, int64_t to, const cha
 	journal(JOURNAL_ERROR, "gap", "topic", cursor->topic, "reason", why, "action",
 		"go on with the first record that is there", NULL);
 	cursor->next = to;
+	cursor->fingerprint = 0;
 	cursor->dirty = room->dirty = true;
 }
 

@@ -230,6 +230,7 @@ static void arms_step(struct comparison *comparison, const struct terms *terms)
 			make(comparison);
 		bet(comparison);
 	}
+	comparison->n_reference += comparison->reference.n;
 	tally_merge(&arms->learning, &comparison->reference);
 	if (arms->learning.n >= (uint64_t)terms->model->min && arms->learning.n >= arms->frozen.n)
 		freeze(comparison);

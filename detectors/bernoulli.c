@@ -60,6 +60,7 @@ static void bernoulli_step(struct comparison *comparison, const struct terms *te
 		past_learn(past, &comparison->arm, 1, failed);
 	else if (comparison->verdict == VERDICT_ALARM)
 		past_doubt(past);
+	comparison->n_reference = past->history.n;
 }
 
 static bool bernoulli_informed(const struct comparison *comparison)

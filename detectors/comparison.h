@@ -77,8 +77,8 @@ struct detector {
 
 	/* Whether what waits is enough for a step. */
 	bool (*ready)(const struct comparison *comparison, const struct terms *terms);
-	/* Bets with what was known before, then learns. May change what waits (arm, reference) into
-	 * what its spans are to hold. */
+	/* Bets with what was known before, then learns, and says how much the reference rests on
+	 * (n_reference). What waits then becomes a span. */
 	void (*step)(struct comparison *comparison, const struct terms *terms);
 	/* Whether there is enough behind it to say ok. */
 	bool (*informed)(const struct comparison *comparison);

@@ -85,6 +85,7 @@ static void counts_step(struct comparison *comparison, const struct terms *terms
 		sr_step(comparison->members, COUNTS_RATE_FACTORS, log_e,
 			comparison->waiting_from_ms);
 	}
+	comparison->n_reference += (uint64_t)llround(expected);
 	tally_add(&comparison->reference, 0, (uint64_t)llround(expected * THOUSANDTHS));
 	if (comparison->verdict != VERDICT_ALARM)
 		counts_rate_learn(&counts->rate, &options, comparison->arm.n, ticks);

@@ -99,6 +99,7 @@ static void cuts_step(struct comparison *comparison, const struct terms *terms)
 		past_learn(past, &comparison->arm, CUTS, untolerated_cut);
 	else if (comparison->verdict == VERDICT_ALARM)
 		past_doubt(past);
+	comparison->n_reference = past->history.n;
 }
 
 static bool cuts_informed(const struct comparison *comparison)

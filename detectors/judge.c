@@ -281,7 +281,6 @@ void comparison_tick(struct comparison *comparison, const struct terms *terms)
 	comparison->steps++;
 	comparison->steps_pinned++;
 	comparison->n_arm += comparison->arm.n;
-	comparison->n_reference += comparison->reference.n;
 	comparison->log_e = mixture(comparison);
 	int64_t keep[2] = {comparison->pinned_ms, comparison->verdict == VERDICT_ALARM
 							  ? comparison->since_ms

@@ -160,20 +160,23 @@ static enum rc look_for_partitions(struct room *room, struct err *err)
 
 /* ---- one turn */
 
+/* One failure ends a turn's tries: each may have waited, and the others have work to do. */
 static enum rc load_partitions(struct room *room, size_t *loaded, struct err *err)
 {
+	enum rc rc = RC_OK;
+
 	*loaded = 0;
 	for (size_t i = 0; i < room->count; i++) {
 		struct partition *partition = room->partitions[i];
-		enum rc rc = partition->ingest ? RC_OK
-					       : partition_load(partition, &room->ports, err);
 
+		if (!partition->ingest && rc != RC_RETRY)
+			rc = partition_load(partition, &room->ports, err);
 		if (rc == RC_FATAL)
 			return rc;
-		if (rc == RC_RETRY)
-			note_unwell(room, err);
-		*loaded += rc == RC_OK;
+		*loaded += partition->ingest != NULL;
 	}
+	if (rc == RC_RETRY)
+		note_unwell(room, err);
 	return RC_OK;
 }
 
@@ -385,19 +388,18 @@ static enum rc turn(struct room *room, struct err *err)
 			note_unwell(room, err);
 	}
 	TRY(load_partitions(room, &loaded, err));
-	if (loaded) {
-		enum rc rc = take(room, err);
+	enum rc taken = loaded ? take(room, err) : RC_RETRY;
 
-		if (rc == RC_FATAL)
-			return rc;
-		if (rc != RC_OK)
-			note_unwell(room, err);
-		TRY(turn_partitions(room, err));
-		give_back_written(room);
-		backoff_reset(&room->backoff);
-	}
+	if (taken == RC_FATAL)
+		return taken;
+	if (taken != RC_OK && loaded)
+		note_unwell(room, err);
+	TRY(turn_partitions(room, err));
+	give_back_written(room);
 	measure(room, loaded);
-	if (!loaded)
+	if (taken == RC_OK)
+		backoff_reset(&room->backoff);
+	else
 		service_back_off(&room->service, &room->backoff);
 	return RC_OK;
 }

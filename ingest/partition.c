@@ -117,27 +117,33 @@ static enum rc load(
 	return RC_OK;
 }
 
+/* Drops memory; the next try is a little later, and later still until a step succeeds: another process may own
+ * the fold, and two must not race. */
+static enum rc drop_for_a_while(
+	struct partition *partition, const struct partition_ports *ports, enum rc rc)
+{
+	int64_t wait_ms = partition->load_wait_ms * 2;
+
+	partition_drop(partition, ports);
+	if (wait_ms < LOAD_WAIT_MIN_MS)
+		wait_ms = LOAD_WAIT_MIN_MS;
+	if (wait_ms > LOAD_WAIT_MAX_MS)
+		wait_ms = LOAD_WAIT_MAX_MS;
+	partition->load_wait_ms = wait_ms;
+	partition->load_at = clock_monotonic_ms() + wait_ms;
+	return rc == RC_FATAL ? RC_FATAL : RC_RETRY;
+}
+
 enum rc partition_load(
 	struct partition *partition, const struct partition_ports *ports, struct err *err)
 {
-	int64_t now = clock_monotonic_ms();
-
-	if (now < partition->load_at)
+	if (clock_monotonic_ms() < partition->load_at)
 		return RC_NONE;
 	partition->ingest = ingest_new(ports->config, partition->fold.log,
 		format_of(ports->config, partition->topic));
 	enum rc rc = load(partition, ports, err);
 
-	if (rc == RC_OK)
-		return RC_OK;
-	partition_drop(partition, ports);
-	partition->load_wait_ms = partition->load_wait_ms * 2;
-	if (partition->load_wait_ms < LOAD_WAIT_MIN_MS)
-		partition->load_wait_ms = LOAD_WAIT_MIN_MS;
-	if (partition->load_wait_ms > LOAD_WAIT_MAX_MS)
-		partition->load_wait_ms = LOAD_WAIT_MAX_MS;
-	partition->load_at = now + partition->load_wait_ms;
-	return rc == RC_FATAL ? RC_FATAL : RC_RETRY;
+	return rc == RC_OK ? RC_OK : drop_for_a_while(partition, ports, rc);
 }
 
 static enum rc record_gap(
@@ -215,10 +221,8 @@ static enum rc step(
 	enum rc rc =
 		store_advance(ports->store, &partition->fold, &partition->head, &change, err);
 
-	if (rc != RC_OK) {
-		partition_drop(partition, ports);
-		return rc == RC_FATAL ? RC_FATAL : RC_RETRY;
-	}
+	if (rc != RC_OK)
+		return drop_for_a_while(partition, ports, rc);
 	partition->stepped_at = clock_monotonic_ms();
 	partition->messages = 0;
 	partition->steps++;

@@ -1,6 +1,6 @@
 /* ports/log_kafka.c: logs in Kafka: settings, health, single messages. Topics, readers and writers
- * are in log_kafka_topics.c, log_kafka_reader.c, log_kafka_writer.c. TOUCHES: Kafka. Written for
- * librdkafka 2.0.2 of Debian 12; newer ones do. */
+ * are in log_kafka_topics.c, log_kafka_reader.c, log_kafka_writer.c.
+ * TOUCHES: Kafka. Written for librdkafka 2.0.2 of Debian 12. */
 #include "ports/log_kafka.h"
 
 #include "core/memory.h"
@@ -14,8 +14,7 @@
 static const struct kafka_setting defaults[] = {
 	{"reconnect.backoff.max.ms", "500"}, /* its own 10 s makes 10 s of every outage */
 	{"socket.timeout.ms", "10000"},
-	{"fetch.wait.max.ms",
-		"100"}, /* so long a newly assigned partition may wait for others' fetch */
+	{"fetch.wait.max.ms", "100"},            /* a newly assigned partition waits for it once */
 	{"queued.max.messages.kbytes", "65536"}, /* of a reader's memory */
 	{"queue.buffering.max.kbytes", "65536"}, /* of a writer's memory */
 	{"message.max.bytes", "16777216"},       /* the topic's own limit is what decides */
@@ -28,9 +27,8 @@ static const struct kafka_setting defaults[] = {
 static const struct kafka_setting demands[] = {
 	{"enable.auto.commit", "false"},
 	{"enable.auto.offset.store", "false"},
-	{"auto.offset.reset", "error"}, /* a hole in the log must be heard of */
-	{"enable.partition.eof",
-		"true"}, /* moves a position over what is no message: ends of transactions */
+	{"auto.offset.reset", "error"},   /* a hole in the log must be heard of */
+	{"enable.partition.eof", "true"}, /* steps over ends of transactions: no messages */
 	{"isolation.level", "read_committed"},
 	{"check.crcs", "true"},
 	{"allow.auto.create.topics", "false"},

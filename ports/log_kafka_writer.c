@@ -1,5 +1,5 @@
-/* ports/log_kafka_writer.c: hands records to Kafka: idempotent, acknowledged by all replicas in
- * sync. TOUCHES: Kafka.
+/* ports/log_kafka_writer.c: hands records to Kafka, once and in order, to all replicas in sync.
+ * TOUCHES: Kafka.
  *
  * That a record is too large for its topic is known only from the broker, and the broker refuses
  * whole batches. So a record whose batch was refused is sent alone when it is given again; refused

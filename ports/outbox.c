@@ -1,5 +1,6 @@
 /* ports/outbox.c: the relay from a fold's outbox to its topics: a ring of entries in flight, each
- * waiting, given to the writer, or done and to be dropped. TOUCHES: through store.h and log.h. */
+ * waiting, given to the writer, or done and to be dropped.
+ * TOUCHES: through store.h and log.h. */
 #include "ports/outbox.h"
 
 #include "core/memory.h"

@@ -100,7 +100,7 @@ class Room:
     def __init__(self, servers, service, directory):
         self.servers, self._service, self.directory = servers, service, directory
         self.prefix = f"alerts{next(numbers)}"
-        self.path = directory / "modelwatch.yaml"
+        self.path, self.port = directory / "modelwatch.yaml", free_port()
         (directory / "hook.key").write_text(SECRET + "\n")
 
     def configure(self, *integrations, matchers=None, **route):
@@ -109,7 +109,7 @@ class Room:
                  "repeat_interval": "1h", **route}
         lines = [f"kafka: {{brokers: '{self.servers.brokers}', topics: [{self.prefix}-events], prefix: {self.prefix}}}",
                  f"redis: {{url: '{self.servers.redis_url}', prefix: {self.prefix}}}",
-                 "http: {allow: [127.0.0.0/8]}", "listen: {alerts: '127.0.0.1:0'}", "receivers:"]
+                 "http: {allow: [127.0.0.0/8]}", f"listen: {{alerts: '127.0.0.1:{self.port}'}}", "receivers:"]
         for n, integration in enumerate(integrations):
             lines += [f"  - name: r{n}", f"    {integration}"]
         lines += ["route:", "  receiver: r0", *(f"  {key}: {value}" for key, value in route.items()), "  routes:"]
@@ -122,6 +122,10 @@ class Room:
         subprocess.run([ROOT / "build" / "modelwatch", "init", "--config", self.path], check=True,
                        stdout=subprocess.DEVNULL)
         return self._service("alerts", "--config", self.path).ready()
+
+    def metrics(self):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics") as answer:
+            return dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#")
 
     def find(self, model="fraud", verdict="alarm", ts=None):
         """Puts a finding into the topic."""
@@ -175,6 +179,9 @@ def test_a_webhook_is_signed_and_an_alert_is_told_from_its_beginning_to_its_end(
     assert last.data["alerts"][0]["id"] == alert["id"]
     assert [r["state"] for r in room.told_all(2)] == ["sent", "sent"]
     eventually(lambda: "0 firing, 0 pending, receivers ok" in service.status, 5, "the status")
+    metrics = room.metrics()
+    assert metrics['modelwatch_alerts_notifications_total{receiver="r0",outcome="delivered"}'] == "2"
+    assert metrics["modelwatch_alerts_findings_total"] == "2" and metrics["modelwatch_alerts_firing"] == "0"
     assert service.stop() == 0
 
 
