@@ -87,7 +87,7 @@ void bytes_varint(struct bytes *bytes, uint64_t value)
 
 void bytes_zigzag(struct bytes *bytes, int64_t value)
 {
-	bytes_varint(bytes, ((uint64_t)value << 1) ^ (uint64_t)(value >> 63));
+	bytes_varint(bytes, ((uint64_t)value << 1) ^ (value < 0 ? UINT64_MAX : 0));
 }
 
 void bytes_u64(struct bytes *bytes, uint64_t value)

@@ -35,17 +35,18 @@ void comparison_free(struct comparison *comparison)
 	free(comparison);
 }
 
-int comparison_compare(const struct comparison *a, const struct comparison *b)
+int comparison_order(const struct detector *detector, const struct series *series,
+	const struct comparison *comparison)
 {
-	int order = strcmp(a->series.segment, b->series.segment);
+	int order = strcmp(series->segment, comparison->series.segment);
 
 	if (!order)
-		order = strcmp(a->series.signal, b->series.signal);
+		order = strcmp(series->signal, comparison->series.signal);
 	if (!order)
-		order = strcmp(a->detector->name, b->detector->name);
+		order = strcmp(detector->name, comparison->detector->name);
 	if (!order)
-		order = strcmp(a->series.role, b->series.role);
-	return order ? order : strcmp(a->series.version, b->series.version);
+		order = strcmp(series->role, comparison->series.role);
+	return order ? order : strcmp(series->version, comparison->series.version);
 }
 
 void comparison_key(const struct comparison *comparison, struct bytes *key)
@@ -63,11 +64,44 @@ const char *comparison_against(const struct comparison *comparison)
 	return strcmp(comparison->series.role, "canary") == 0 ? "production" : "canary";
 }
 
+void comparison_restart(struct comparison *comparison)
+{
+	sr_init(comparison->members, comparison->member_count);
+	spans_done(&comparison->spans);
+	tally_clear(&comparison->arm);
+	tally_clear(&comparison->reference);
+	comparison->waiting_ticks = 0;
+	comparison->stepped_ms = 0;
+	comparison->steps = comparison->n_arm = comparison->n_reference = 0;
+	comparison->held = comparison->held_surely = 0;
+	comparison->log_e = -INFINITY;
+	comparison->dirty = true;
+	if (comparison->verdict != VERDICT_ALARM)
+		comparison->verdict = VERDICT_NO_DATA;
+}
+
+static void forget(struct comparison *comparison)
+{
+	if (comparison->detector->own_done)
+		comparison->detector->own_done(comparison->own);
+	memset(comparison->own, 0, comparison->detector->own_size);
+	comparison_restart(comparison);
+}
+
+void comparison_refer(struct comparison *comparison, const char *version)
+{
+	forget(comparison);
+	view_copy(view_of(version), comparison->reference_version,
+		sizeof comparison->reference_version);
+}
+
 void comparison_add(struct comparison *comparison, struct tally *side, const struct window *window,
 	const struct terms *terms)
 {
 	size_t max = (size_t)terms->config->limits.classes;
 
+	if (comparison->layout && comparison->layout != window->layout)
+		forget(comparison); /* the configuration says another kind of score */
 	if (!comparison->waiting_ticks && !comparison->arm.n && !comparison->reference.n)
 		comparison->waiting_from_ms = terms->from_ms;
 	if (!comparison->stepped_ms)
@@ -86,32 +120,6 @@ void comparison_add(struct comparison *comparison, struct tally *side, const str
 			bin = names_place(&comparison->names, window->names[bin], max);
 		tally_add(side, bin, window->bins[i].count);
 	}
-}
-
-static void start_over(struct comparison *comparison)
-{
-	if (comparison->detector->own_done)
-		comparison->detector->own_done(comparison->own);
-	memset(comparison->own, 0, comparison->detector->own_size);
-	sr_init(comparison->members, comparison->member_count);
-	spans_done(&comparison->spans);
-	comparison->steps = comparison->n_arm = comparison->n_reference = 0;
-	comparison->held = comparison->held_surely = 0;
-	comparison->log_e = -INFINITY;
-	comparison->dirty = true;
-}
-
-void comparison_refer(struct comparison *comparison, const char *version)
-{
-	start_over(comparison);
-	tally_clear(&comparison->arm);
-	tally_clear(&comparison->reference);
-	comparison->waiting_ticks = 0;
-	comparison->stepped_ms = 0;
-	if (comparison->verdict != VERDICT_ALARM)
-		comparison->verdict = VERDICT_NO_DATA;
-	view_copy(view_of(version), comparison->reference_version,
-		sizeof comparison->reference_version);
 }
 
 void comparison_bet(struct comparison *comparison, size_t count)

@@ -60,6 +60,7 @@ struct terms {
 	double line;
 	int64_t from_ms, to_ms; /* the tick */
 	struct change *change;  /* findings leave by it */
+	uint64_t *findings;     /* and are counted here, by verdict */
 };
 
 enum rival { RIVAL_ROLE, RIVAL_HISTORY };
@@ -98,8 +99,9 @@ struct detector {
 struct comparison *comparison_new(const struct detector *detector, const struct series *series);
 void comparison_free(struct comparison *comparison);
 
-/* Orders: segment, signal, detector, role, version. */
-int comparison_compare(const struct comparison *a, const struct comparison *b);
+/* Orders one that may exist against one that does: segment, signal, detector, role, version. */
+int comparison_order(const struct detector *detector, const struct series *series,
+	const struct comparison *comparison);
 
 /* "arms|latency|MODEL|SEGMENT|ROLE|VERSION": its key in tables. Appended. */
 void comparison_key(const struct comparison *comparison, struct bytes *key);
@@ -112,6 +114,9 @@ void comparison_add(struct comparison *comparison, struct tally *side, const str
 /* The reference is another version from now on: what was learned about the old one goes. An alarm
  * stays one until the new data say otherwise. */
 void comparison_refer(struct comparison *comparison, const char *version);
+
+/* The log began anew, and may tell again what it told: evidence goes, what was learned stays. */
+void comparison_restart(struct comparison *comparison);
 
 /* Makes count members, all empty, unless it has so many. */
 void comparison_bet(struct comparison *comparison, size_t count);
@@ -134,7 +139,7 @@ void comparison_supersede(
 /* Fills what the comparison knows into a finding of this verdict, and sends it. */
 struct finding comparison_finding(
 	const struct comparison *comparison, const struct terms *terms, enum verdict verdict);
-void finding_send(struct finding *finding, struct change *change);
+void finding_send(struct finding *finding, const struct terms *terms);
 
 /* records.c: its record, and its summary as JSON. */
 void comparison_write(const struct comparison *comparison, struct bytes *out);

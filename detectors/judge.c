@@ -58,15 +58,17 @@ static struct measure measure_since(
 	return count ? *measure_worst(list, count) : (struct measure){0};
 }
 
-void finding_send(struct finding *finding, struct change *change)
+void finding_send(struct finding *finding, const struct terms *terms)
 {
 	CLEANUP(bytes_done) struct bytes json = {0};
 
 	finding_identify(finding);
 	finding_to_json(finding, &json);
-	change_put_for(change, TABLE_FINDINGS, view_of(finding->id), bytes_view(&json),
+	change_put_for(terms->change, TABLE_FINDINGS, view_of(finding->id), bytes_view(&json),
 		FINDINGS_TTL_S);
-	change_emit(change, TOPIC_FINDINGS, view_of(finding->series.model), bytes_view(&json), NULL);
+	change_emit(terms->change, TOPIC_FINDINGS, view_of(finding->series.model),
+		bytes_view(&json), NULL);
+	terms->findings[finding->verdict]++;
 }
 
 struct finding comparison_finding(
@@ -120,7 +122,7 @@ static void tell(const struct comparison *comparison, const struct terms *terms,
 	evidence->span_to_ms = sample.to_ms;
 	set_effect(evidence, &measure);
 	comparison->detector->tell(comparison, terms, &sample, evidence);
-	finding_send(finding, terms->change);
+	finding_send(finding, terms);
 }
 
 static void pin(struct comparison *comparison, const struct terms *terms)

@@ -125,7 +125,7 @@ static void tell(struct comparison *comparison, const struct terms *terms, enum 
 		silence->recent_events / silence->recent_ms * (double)terms->model->tick_ms;
 	evidence->span_from_ms = silence->last_ms;
 	evidence->span_to_ms = terms->to_ms;
-	finding_send(&finding, terms->change);
+	finding_send(&finding, terms);
 }
 
 static void changed(struct comparison *comparison, int64_t now_ms)
@@ -149,6 +149,16 @@ void silence_fall(struct comparison *comparison, const struct terms *terms, int6
 	comparison->alarm_log_e = comparison->log_e;
 	tell(comparison, &then, VERDICT_ALARM, "");
 	changed(comparison, due_ms);
+}
+
+void silence_excuse(struct comparison *comparison, int64_t until_ms)
+{
+	struct silence *silence = comparison->own;
+
+	if (silence->last_ms && until_ms > silence->last_ms) {
+		silence->last_ms = until_ms;
+		comparison->dirty = true;
+	}
 }
 
 static bool is_habit(const struct silence *silence)
@@ -186,17 +196,17 @@ void silence_seen(struct comparison *comparison, const struct terms *terms, uint
 {
 	struct silence *silence = comparison->own;
 	bool alarmed = comparison->verdict == VERDICT_ALARM;
-	double gap_ms = (double)(silence->last_ms ? terms->to_ms - silence->last_ms
-						  : terms->to_ms - terms->from_ms);
+	double tick_ms = (double)(terms->to_ms - terms->from_ms);
+	double gap_ms = silence->last_ms ? (double)(terms->to_ms - silence->last_ms) : tick_ms;
 
 	if (alarmed) {
 		comparison->verdict = VERDICT_OK;
 		comparison->actionable = false;
 		tell(comparison, terms, VERDICT_OK, "events again");
 	}
+	gap_ms = fmax(gap_ms, tick_ms);
 	learn_gap(silence, gap_ms, alarmed);
-	learn_rate(silence, terms, alarmed ? (double)(terms->to_ms - terms->from_ms) : gap_ms,
-		events);
+	learn_rate(silence, terms, alarmed ? tick_ms : gap_ms, events);
 	silence->last_ms = terms->to_ms;
 	silence->events += events;
 	silence->ticks++;

@@ -21,6 +21,8 @@ extern const struct detector cuts_latency, bernoulli_errors, counts_rate_detecto
 int64_t silence_due(const struct comparison *comparison, const struct terms *terms);
 /* It is due: the verdict becomes alarm, at that time. */
 void silence_fall(struct comparison *comparison, const struct terms *terms, int64_t due_ms);
+/* Until this moment nothing is known of it: no reason to call it silent. */
+void silence_excuse(struct comparison *comparison, int64_t until_ms);
 /* A tick with a sign of life. */
 void silence_seen(struct comparison *comparison, const struct terms *terms, uint64_t events);
 
