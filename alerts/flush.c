@@ -39,19 +39,40 @@ static void notify_integration(
 	alerts_store_pending(alerts, &made);
 }
 
+static void forget_incident(struct alerts *alerts, struct view key)
+{
+	struct incident *incident = map_take(&alerts->incidents, key.data, key.size);
+
+	alerts_drop_state(alerts, "incident:", key);
+	incident_done(incident);
+	free(incident);
+}
+
+/* Resolved incidents that every group has flushed are told; where the identity fires anew, that is
+ * their end. */
 static void release_told(struct alerts *alerts)
 {
-	struct map_entry *entry;
-	size_t place = 0;
+	struct map_entry **sorted = map_sorted(&alerts->incidents);
+	size_t count = alerts->incidents.count;
+	struct bytes *ended = memory_new(count, sizeof *ended);
 
-	while ((entry = map_next(&alerts->incidents, &place))) {
-		struct incident *incident = entry->value;
+	for (size_t i = 0; i < count; i++) {
+		struct incident *incident = sorted[i]->value;
 
-		if (incident->untold && !groups_hold(&alerts->groups, incident)) {
-			incident->untold = false;
-			incident->dirty = true;
-		}
+		if (!incident->untold || groups_hold(&alerts->groups, incident))
+			continue;
+		incident->untold = false;
+		incident->dirty = true;
+		if (incident->ended)
+			bytes_add(&ended[i], sorted[i]->key, sorted[i]->key_size);
 	}
+	free(sorted);
+	for (size_t i = 0; i < count; i++) {
+		if (ended[i].size)
+			forget_incident(alerts, bytes_view(&ended[i]));
+		bytes_done(&ended[i]);
+	}
+	free(ended);
 }
 
 bool alerts_time(struct alerts *alerts, int64_t now)

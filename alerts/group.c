@@ -132,28 +132,45 @@ static void join_group(struct routing *routing, const struct config_route *route
 	labels_done(&labels);
 }
 
+/* Siblings with the same matchers (one team at two receivers) are groups of their own. */
+static void add_twin_number(const struct config_route *parent, size_t place, struct bytes *path)
+{
+	CLEANUP(bytes_done) struct bytes own = {0};
+	size_t twins = 0;
+
+	add_path(&parent->routes[place], &own);
+	for (size_t i = 0; i < place; i++) {
+		CLEANUP(bytes_done) struct bytes other = {0};
+
+		add_path(&parent->routes[i], &other);
+		twins += strcmp(own.data, other.data) == 0;
+	}
+	if (twins)
+		bytes_format(path, "/%zu", twins);
+}
+
 /* Alertmanager's walk: the first child that matches takes the alert, further ones only after
  * `continue`; a route without a matching child keeps it. */
-static bool walk(struct routing *routing, const struct config_route *route, const char *above)
+static bool walk(struct routing *routing, const struct config_route *route, const char *path)
 {
-	CLEANUP(bytes_done) struct bytes path = {0};
 	bool taken = false;
 
 	if (!route_matches(route, &routing->incident->alert.labels))
 		return false;
-	bytes_text(&path, above);
-	if (*above)
-		bytes_text(&path, "/");
-	add_path(route, &path);
 	for (size_t i = 0; i < route->route_count; i++) {
-		if (!walk(routing, &route->routes[i], path.data))
+		CLEANUP(bytes_done) struct bytes below = {0};
+
+		bytes_format(&below, "%s/", path);
+		add_path(&route->routes[i], &below);
+		add_twin_number(route, i, &below);
+		if (!walk(routing, &route->routes[i], below.data))
 			continue;
 		taken = true;
 		if (!route->routes[i].go_on)
 			break;
 	}
 	if (!taken)
-		join_group(routing, route, path.data);
+		join_group(routing, route, path);
 	return true;
 }
 
@@ -180,7 +197,7 @@ void groups_route(
 		.groups = groups, .config = config, .incident = incident, .now = now};
 
 	if (config->receiver_count)
-		walk(&routing, &config->route, "");
+		walk(&routing, &config->route, "{}");
 	leave_others(&routing);
 	map_done(&routing.reached);
 }
@@ -242,6 +259,20 @@ bool group_flushed(struct groups *groups, struct group *group, int64_t now)
 	group->dirty = true;
 	group->next_flush_at = now + group->route->group_interval_ms;
 	return true;
+}
+
+void groups_replace(struct groups *groups, const struct incident *member, struct incident *by)
+{
+	struct map_entry *entry;
+	size_t place = 0;
+
+	while ((entry = map_next(&groups->by_key, &place))) {
+		struct group *group = entry->value;
+
+		for (size_t i = 0; i < group->member_count; i++)
+			if (group->members[i] == member)
+				group->members[i] = by;
+	}
 }
 
 bool groups_hold(const struct groups *groups, const struct incident *incident)

@@ -44,6 +44,9 @@ struct group **groups_due(const struct groups *groups, int64_t now, size_t *coun
  * group is gone (freed) when nobody is left: returns false then. */
 bool group_flushed(struct groups *groups, struct group *group, int64_t now);
 
+/* Wherever the one is a member, the other is instead. */
+void groups_replace(struct groups *groups, const struct incident *member, struct incident *by);
+
 /* Whether some group has yet to flush the incident. */
 bool groups_hold(const struct groups *groups, const struct incident *incident);
 

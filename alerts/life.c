@@ -162,7 +162,9 @@ static void refresh(struct occasion *occasion)
 	if (occasion->finding->ts > alert->updated_at)
 		alert->updated_at = occasion->finding->ts;
 	choose_evidence(occasion->incident);
-	set_labels(occasion->incident, occasion->config);
+	/* Labels say which alert it is: once told they stay, or a receiver would see two. */
+	if (!alert->labels.count)
+		set_labels(occasion->incident, occasion->config);
 	set_annotations(occasion->incident);
 	occasion->incident->dirty = true;
 }

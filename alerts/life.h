@@ -23,6 +23,7 @@ struct incident {
 	struct open_alarm *open; /* owned */
 	size_t open_count;
 	bool untold; /* resolved, and not every receiver knows yet: still a member of its groups */
+	bool ended;  /* its identity fires anew: kept only until every receiver knows of its end */
 	char action[32]; /* state of the last notable action on it: "proposed", ... ; "" = none */
 	bool dirty;
 };

@@ -30,7 +30,7 @@ static void incident_to_record(const struct incident *incident, struct bytes *ou
 
 	alert_to_json(&incident->alert, &json);
 	bytes_sized(out, json.data, json.size);
-	bytes_varint(out, incident->untold);
+	bytes_varint(out, (uint64_t)incident->untold | (uint64_t)incident->ended << 1);
 	bytes_sized(out, incident->action, strlen(incident->action));
 	bytes_varint(out, incident->open_count);
 	for (size_t i = 0; i < incident->open_count; i++) {
@@ -59,7 +59,10 @@ static enum rc incident_from_record(struct view data, struct incident *incident,
 
 	TRY(alert_from_json(reader_sized(&reader), &incident->alert, err));
 	incident->exists = true;
-	incident->untold = reader_varint(&reader) != 0;
+	uint64_t flags = reader_varint(&reader);
+
+	incident->untold = flags & 1;
+	incident->ended = flags & 2;
 	view_copy(reader_sized(&reader), incident->action, sizeof incident->action);
 	return open_from_record(&reader, incident, err);
 }
@@ -67,7 +70,7 @@ static enum rc incident_from_record(struct view data, struct incident *incident,
 static void told_to_record(const struct told *told, struct bytes *out)
 {
 	bytes_zigzag(out, told->at);
-	bytes_zigzag(out, told->repeat);
+	bytes_zigzag(out, told->sequence);
 	bytes_varint(out, told->alert_count);
 	for (size_t i = 0; i < told->alert_count; i++)
 		bytes_sized(out, told->alerts[i], strlen(told->alerts[i]));
@@ -78,7 +81,7 @@ static enum rc told_from_record(struct view data, struct told *told, struct err 
 	struct reader reader = reader_of(data.data, data.size);
 
 	told->at = reader_zigzag(&reader);
-	told->repeat = reader_zigzag(&reader);
+	told->sequence = reader_zigzag(&reader);
 	uint64_t count = reader_varint(&reader);
 
 	for (uint64_t i = 0; i < count && reader.ok; i++) {

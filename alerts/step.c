@@ -118,6 +118,23 @@ static void forget_seen(struct alerts *alerts, int64_t newest)
 	free(sorted);
 }
 
+/* An incident that not every receiver knows to have ended, and whose identity fires anew: its end
+ * is kept under a key of its own until it is told. */
+static void keep_ended(struct alerts *alerts, struct incident *incident, struct view key)
+{
+	CLEANUP(bytes_done) struct bytes own = {0};
+
+	bytes_add(&own, key.data, key.size);
+	bytes_text(&own, incident->alert.id);
+	struct incident *ended = incident_of(alerts, bytes_view(&own));
+
+	alert_copy(&ended->alert, &incident->alert);
+	ended->exists = ended->untold = ended->ended = ended->dirty = true;
+	memcpy(ended->action, incident->action, sizeof ended->action);
+	groups_replace(&alerts->groups, incident, ended);
+	incident->untold = false;
+}
+
 /* Each turn of an incident's life is a record of its own, also when several fall into one step. */
 static void tell(struct alerts *alerts, const struct alert *alert)
 {
@@ -143,6 +160,8 @@ static enum rc take_finding(
 	life_identity(&finding, &key);
 	struct incident *incident = incident_of(alerts, bytes_view(&key));
 
+	if (incident->untold && finding.verdict == VERDICT_ALARM)
+		keep_ended(alerts, incident, bytes_view(&key));
 	if (life_take(incident, &finding, alerts->config)) {
 		tell(alerts, &incident->alert);
 		groups_route(&alerts->groups, alerts->config, incident, now);

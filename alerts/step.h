@@ -32,8 +32,8 @@ enum rc alerts_take(struct alerts *alerts, const struct log_message *message, in
 /* Where a topic's partition is to be read from: -1 = not known. */
 int64_t alerts_position(struct alerts *alerts, const char *topic, int32_t partition);
 
-/* The cursor behind it, for comparing its fingerprint with the log, and for moving it where the log has
- * lost records or is another one (next, dirty). */
+/* The cursor behind it, for comparing its fingerprint with the log, and for moving it where the log
+ * has lost records or is another one (next, dirty). */
 struct cursor *alerts_cursor(struct alerts *alerts, const char *topic, int32_t partition);
 
 /* Flushes the groups that are due at now into pending notifications. True: there is something to

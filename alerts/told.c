@@ -138,7 +138,7 @@ enum rc told_next(const struct group *group, int integration, const struct told 
 	made.receiver = memory_text(group->receiver->name);
 	made.group_key = memory_text(group->key);
 	made.reason = memory_text(reason);
-	made.repeat = strcmp(reason, "repeat") == 0 ? last->repeat + 1 : 0;
+	made.sequence = last ? last->sequence + 1 : 0;
 	made.result = memory_text("");
 	notification_identify(&made);
 	*notification = made;
@@ -153,6 +153,6 @@ struct told *told_after(const struct notification *notification)
 	for (size_t i = 0; i < notification->alert_count; i++)
 		told->alerts[told->alert_count++] = memory_text(notification->alerts[i]);
 	told->at = notification->created_at;
-	told->repeat = notification->repeat;
+	told->sequence = notification->sequence;
 	return told;
 }

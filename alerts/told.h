@@ -12,7 +12,7 @@ struct told {          /* one entry: receiver, integration, group */
 			  notable; sorted */
 	size_t alert_count;
 	int64_t at;
-	int64_t repeat; /* how often this very list was told again */
+	int64_t sequence; /* of the notification that told it */
 };
 
 void told_free(struct told *told);

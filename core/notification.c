@@ -32,7 +32,7 @@ void notification_identify(struct notification *notification)
 	size_t count = 0;
 
 	snprintf(integration, sizeof integration, "%d", notification->integration);
-	snprintf(sequence, sizeof sequence, "%lld", (long long)notification->repeat);
+	snprintf(sequence, sizeof sequence, "%lld", (long long)notification->sequence);
 	parts[count++] = notification->receiver;
 	parts[count++] = integration;
 	parts[count++] = notification->group_key;

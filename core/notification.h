@@ -10,17 +10,17 @@ extern const char *const notification_state_names[];
 
 struct notification {
 	char id[ID_SIZE]; /* the same over all tries: receiver, integration, group key, alerts with
-			     states, repeat */
+			     states, sequence */
 	enum notification_state state;
 	char *receiver;  /* owned, like all texts here */
 	int integration; /* which of the receiver's, from 0 */
 	char *group_key;
 	char **alerts; /* "a-...:firing" or "a-...:resolved", sorted */
 	size_t alert_count;
-	int64_t repeat; /* how often the same was told before: 0 for the first time */
-	char *reason;   /* "first notification", "new alerts", "some resolved", "all resolved",
-			   "repeat" */
-	char *payload;  /* the body; PENDING only */
+	int64_t sequence; /* which one this is of its receiver, integration and group, from 0 */
+	char *reason;     /* "first notification", "new alerts", "some resolved", "all resolved",
+			     "repeat" */
+	char *payload;    /* the body; PENDING only */
 	int64_t created_at, next_try_at, tries, done_at; /* ms */
 	char *result;                                    /* of the last try */
 };

@@ -18,7 +18,7 @@ void notification_to_json(const struct notification *notification, struct bytes 
 	for (size_t i = 0; i < notification->alert_count; i++)
 		json_array_append_new(alerts, json_string(notification->alerts[i]));
 	json_object_set_new(object, "alerts", alerts);
-	json_set_integer(object, "repeat", notification->repeat);
+	json_set_integer(object, "sequence", notification->sequence);
 	json_set_text(object, "reason", notification->reason ? notification->reason : "");
 	if (notification->payload)
 		json_set_text(object, "payload", notification->payload);
@@ -83,7 +83,7 @@ static enum rc read_fields(const json_t *object, struct notification *read, stru
 	read->integration = (int)integration;
 	TRY(get_text(object, "group_key", &read->group_key, err));
 	TRY(get_alerts(object, read, err));
-	TRY(json_field_integer_or(object, "repeat", 0, &read->repeat, err));
+	TRY(json_field_integer_or(object, "sequence", 0, &read->sequence, err));
 	TRY(get_text(object, "reason", &read->reason, err));
 	if (json_object_get(object, "payload"))
 		TRY(get_text(object, "payload", &read->payload, err));

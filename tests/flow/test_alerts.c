@@ -338,6 +338,68 @@ static void a_resolved_notice_survives_a_restart(void **state)
 	teardown(&world);
 }
 
+static void an_incident_that_ended_untold_is_told_though_its_identity_fires_anew(void **state)
+{
+	struct world world;
+	(void)state;
+
+	start(&world);
+	find(&world, "fraud", "v2", "canary", VERDICT_ALARM, 5000);
+	pass(&world, 30000);
+	deliver(&world);
+	find(&world, "fraud", "v2", "canary", VERDICT_OK, 9000);
+	find(&world, "fraud", "v2", "canary", VERDICT_ALARM, 11000);
+	kill_and_load(&world);
+	pass(&world, 300000);
+	assert_int_equal(alerts_pending_count(world.alerts), 1);
+	const struct notification *notification = alerts_pending(world.alerts, 0);
+
+	assert_int_equal(notification->alert_count, 2);
+	assert_true((strstr(notification->alerts[0], ":resolved") != NULL) !=
+		    (strstr(notification->alerts[1], ":resolved") != NULL));
+	deliver(&world);
+	pass(&world, 300000);
+	assert_int_equal(alerts_pending_count(world.alerts), 0);
+	teardown(&world);
+}
+
+static void siblings_with_the_same_matchers_are_groups_of_their_own(void **state)
+{
+	static char name[] = "oncall";
+	struct config_route twins[2];
+	struct world world;
+	(void)state;
+
+	setup(&world);
+	for (int i = 0; i < 2; i++) {
+		twins[i] = world.config.route;
+		twins[i].receiver = name;
+		twins[i].go_on = true;
+	}
+	world.config.route.routes = twins;
+	world.config.route.route_count = 2;
+	load(&world);
+	find(&world, "fraud", "v2", "canary", VERDICT_ALARM, 5000);
+	pass(&world, 30000);
+	assert_int_equal(alerts_pending_count(world.alerts), 2);
+	teardown(&world);
+}
+
+static void labels_stay_as_they_were_told(void **state)
+{
+	struct world world;
+	(void)state;
+
+	start(&world);
+	find(&world, "fraud", "v2", "canary", VERDICT_ALARM, 5000);
+	find(&world, "fraud", "v3", "canary", VERDICT_ALARM, 6000);
+	struct alert alert = last_told(&world);
+
+	assert_string_equal(labels_get(&alert.labels, "version"), "v2");
+	alert_done(&alert);
+	teardown(&world);
+}
+
 static void who_never_heard_that_it_fires_is_not_told_that_it_does_not(void **state)
 {
 	struct world world;
@@ -450,6 +512,10 @@ int main(void)
 		cmocka_unit_test(a_group_waits_then_tells_all_its_alerts_at_once),
 		cmocka_unit_test(what_was_told_is_repeated_only_after_the_repeat_interval),
 		cmocka_unit_test(a_resolved_notice_survives_a_restart),
+		cmocka_unit_test(
+			an_incident_that_ended_untold_is_told_though_its_identity_fires_anew),
+		cmocka_unit_test(siblings_with_the_same_matchers_are_groups_of_their_own),
+		cmocka_unit_test(labels_stay_as_they_were_told),
 		cmocka_unit_test(who_never_heard_that_it_fires_is_not_told_that_it_does_not),
 		cmocka_unit_test(a_try_that_fails_is_repeated_under_the_same_id_and_waits),
 		cmocka_unit_test(after_three_days_a_notification_is_dead_and_said_to_be),
