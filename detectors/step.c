@@ -14,10 +14,11 @@ enum {
 	DAY_MS = 86400000,
 	ENDS_AFTER_MS = DAY_MS,        /* of a version that is gone, in no alarm */
 	IDLE_MAX_MS = 7 * DAY_MS,      /* of any comparison */
-	MODEL_MAX_MS = 2147483647,     /* 24.8 days without a tick: a model is forgotten */
 	RECORD_VERSION = 1,
 	EPOCH_MAX = 64,
 };
+
+#define MODEL_MAX_MS (30 * (int64_t)DAY_MS) /* without a tick: a model is forgotten */
 
 struct model {
 	char name[NAME_SIZE];

@@ -13,7 +13,6 @@
 
 struct detectors;
 
-#define TABLE_VERDICTS "verdicts" /* by comparison: its verdict in numbers, JSON */
 
 /* log_name: "TOPIC-PARTITION". config must outlive it, or be replaced. */
 struct detectors *detectors_new(const struct config *config, const char *log_name);
