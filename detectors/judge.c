@@ -214,12 +214,23 @@ static void tell_again(struct comparison *comparison, const struct terms *terms)
 	tell(comparison, terms, comparison->since_ms, &finding);
 }
 
+/* Evidence that went on for an hour would take another one to fade: at the line it starts anew, as at
+ * the alarm. */
+static void renew(struct comparison *comparison, const struct terms *terms)
+{
+	if (comparison->log_e < terms->line)
+		return;
+	comparison->alarm_log_e = fmax(comparison->alarm_log_e, comparison->log_e);
+	sr_init(comparison->members, comparison->member_count);
+}
+
 static void in_alarm(struct comparison *comparison, const struct terms *terms)
 {
 	const struct detector *detector = comparison->detector;
 	uint64_t clear_for = (uint64_t)terms->model->clear_for;
 
 	hold(comparison, terms);
+	renew(comparison, terms);
 	if (comparison->held_surely >= clear_for || comparison->held >= HELD_TIMES * clear_for) {
 		settle(comparison, terms, "within tolerance");
 	} else if (detector->alarm_ms_max &&
