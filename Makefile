@@ -27,12 +27,14 @@ SERVICES := ingest detectors alerts remediate console
 PROGRAMS := $(SERVICES:%=$(BUILD)/modelwatch-%) $(BUILD)/modelwatch $(BUILD)/demo-fleet \
 	$(BUILD)/demo-deploy $(BUILD)/demo-story $(BUILD)/bench-drop
 
-# Everything but main() is one archive: the linker takes what a program uses.
-SOURCES := $(filter-out %/main.c,$(wildcard core/*.c core/stats/*.c ports/*.c ingest/*.c detectors/*.c \
-	alerts/*.c remediate/*.c console/*.c ctl/*.c \
-	demo/*_json.c))
+# core and ports are one archive, of which the linker takes what a program uses; a service adds its own room. The folds
+# of all rooms (what thinks, and neither wires nor touches) are a second archive, for the command and the tests.
+SOURCES := $(wildcard core/*.c core/stats/*.c ports/*.c demo/*_json.c)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/ports/advance.o
 ARCHIVE := $(BUILD)/libmodelwatch.a
+ROOM_SOURCES := $(wildcard ingest/*.c detectors/*.c alerts/*.c remediate/*.c console/*.c ctl/*.c)
+FOLD_SOURCES := $(filter-out %/main.c %/partition.c,$(ROOM_SOURCES))
+FOLDS := $(BUILD)/libfolds.a
 
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 FLOW := $(patsubst tests/flow/%.c,$(BUILD)/flow/%,$(wildcard tests/flow/test_*.c))
@@ -53,11 +55,18 @@ $(ARCHIVE): $(OBJECTS)
 	$(call SAY,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/modelwatch-%: $(BUILD)/%/main.o $(ARCHIVE)
-	$(call SAY,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+$(FOLDS): $(FOLD_SOURCES:%.c=$(BUILD)/%.o)
+	$(call SAY,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/modelwatch: $(BUILD)/ctl/main.o $(ARCHIVE)
+room_objects = $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(wildcard $1/*.c))))
+$(foreach s,$(SERVICES),$(eval $(BUILD)/modelwatch-$s: $(call room_objects,$s)))
+
+$(BUILD)/modelwatch-%: $(ARCHIVE)
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(filter-out $(ARCHIVE),$^) $(ARCHIVE) $(LIBS) -o $@
+
+$(BUILD)/modelwatch: $(BUILD)/ctl/main.o $(FOLDS) $(ARCHIVE)
 	$(call SAY,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
@@ -69,18 +78,18 @@ $(BUILD)/bench-%: $(BUILD)/bench/%.o $(ARCHIVE)
 	$(call SAY,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
-$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(ARCHIVE)
+$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(FOLDS) $(ARCHIVE)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -lcmocka $(LIBS) -o $@
 
-$(BUILD)/flow/%: $(BUILD)/tests/flow/%.o $(ARCHIVE)
+$(BUILD)/flow/%: $(BUILD)/tests/flow/%.o $(FOLDS) $(ARCHIVE)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -lcmocka $(LIBS) -o $@
 
 # Programs that live tests drive: the contract of a port against the real thing.
 LIVE := $(patsubst tests/live/%.c,$(BUILD)/live/%,$(wildcard tests/live/*.[ch]))
 
-$(BUILD)/live/%: $(BUILD)/tests/live/%.o $(ARCHIVE)
+$(BUILD)/live/%: $(BUILD)/tests/live/%.o $(FOLDS) $(ARCHIVE)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -lcmocka $(LIBS) -o $@
 
@@ -118,7 +127,7 @@ warnings:
 
 programs: $(LIVE)
 
-objects: $(OBJECTS) $(SERVICES:%=$(BUILD)/%/main.o) $(BUILD)/ctl/main.o
+objects: $(OBJECTS) $(ROOM_SOURCES:%.c=$(BUILD)/%.o)
 
 sanitizers:
 	@$(MAKE) --no-print-directory SAN=address,undefined unit flow all

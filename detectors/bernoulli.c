@@ -20,7 +20,7 @@ static int32_t failed(const struct tally *history, size_t i)
 }
 
 /* The rate that is not yet worse than history allows. */
-static double rate_limit(const struct past *past, const struct terms *terms)
+static double rate_limit(struct past *past, const struct terms *terms)
 {
 	double n = (double)past->history.n;
 	double rate = (double)tally_of(&past->history, FAILED) / n;
@@ -36,7 +36,7 @@ static bool bernoulli_ready(const struct comparison *comparison, const struct te
 
 static void bet(struct comparison *comparison, const struct terms *terms)
 {
-	const struct past *past = comparison->own;
+	struct past *past = comparison->own;
 	double limit = rate_limit(past, terms);
 	double shares[BETS];
 	double log_e[BETS];
@@ -57,7 +57,7 @@ static void bernoulli_step(struct comparison *comparison, const struct terms *te
 	if (past_is_known(past, comparison))
 		bet(comparison, terms);
 	if (comparison->verdict == VERDICT_OK || comparison->verdict == VERDICT_NO_DATA)
-		past_learn(past, &comparison->arm, 1, failed);
+		past_learn(past, &comparison->arm, terms->to_ms, 1, failed);
 	else if (comparison->verdict == VERDICT_ALARM)
 		past_doubt(past);
 	comparison->n_reference = past->history.n;
@@ -98,7 +98,7 @@ static void bernoulli_tell(const struct comparison *comparison, const struct ter
 	const struct sample *sample, struct evidence *evidence)
 {
 	struct sides sides = sides_of(comparison, sample);
-	const struct past *past = comparison->own;
+	struct past *past = comparison->own;
 	size_t order[WORDS_STRONGEST];
 
 	evidence->n_reference = sides.reference->n;

@@ -2,8 +2,10 @@
  * level by EWMA, both directions.
  * THINKS. Source: statistics.md 5; core/stats/counts.h.
  *
- * Where little is expected per tick, ticks are taken together until 20 are expected. A tick without
- * a window is no update: silence.c sees that. The reference of a span holds what was expected, in
+ * Where little is expected per tick, ticks are taken together until 20 are expected; and the tolerance
+ * is as wide as it must be for a level that follows the day with five minutes' delay to be known
+ * (the slower one that the configured tolerance would need fires at every morning). A tick without a
+ * window is no update: silence.c sees that. The reference of a span holds what was expected, in
  * thousandths of a request. */
 #include "core/stats/counts.h"
 #include "core/stats/mixture.h"
@@ -22,6 +24,7 @@ enum {
 #define LEVEL_MIN 5.0     /* per tick: with fewer, ticks without any would go unseen */
 #define EXPECTED_MIN 20.0 /* per step */
 #define THOUSANDTHS 1000.0
+#define LEVEL_S 300.0
 #define TUNED 1000.0 /* requests around which the interval is tightest */
 
 struct counts {
@@ -60,6 +63,17 @@ static bool is_known(const struct counts *counts)
 	return counts->ticks >= WARM_UP_TICKS && counts->rate.level >= LEVEL_MIN;
 }
 
+/* The level is an EWMA of relative variance phi / (2 x requests in LEVEL_S); its sd is to be a third of
+ * the tolerance, as counts.h wants it. */
+static double tolerance_of(const struct counts *counts, const struct terms *terms)
+{
+	double tolerance = terms->model->tolerate.rate - 1;
+	double per_s = counts->rate.level * 1000 / (double)terms->model->tick_ms;
+	double phi = counts_rate_phi(&counts->rate);
+
+	return per_s > 0 ? fmax(tolerance, 3 * sqrt(phi / (2 * LEVEL_S * per_s))) : tolerance;
+}
+
 static bool counts_ready(const struct comparison *comparison, const struct terms *terms)
 {
 	const struct counts *counts = comparison->own;
@@ -75,7 +89,7 @@ static void counts_step(struct comparison *comparison, const struct terms *terms
 	double ticks = (double)comparison->waiting_ticks;
 	struct counts_rate_options options = {
 		.tick_s = ticks * (double)terms->model->tick_ms / 1000,
-		.tolerance = terms->model->tolerate.rate - 1};
+		.tolerance = tolerance_of(counts, terms)};
 	double log_e[COUNTS_RATE_FACTORS] = {0};
 	double expected = counts->rate.level * ticks;
 
@@ -108,7 +122,7 @@ static bool counts_enough(const struct comparison *comparison, const struct term
 	const struct sample *sample)
 {
 	const struct counts *counts = comparison->own;
-	double half = fmax(terms->model->tolerate.rate - 1, 0.01) / 2;
+	double half = fmax(tolerance_of(counts, terms), 0.01) / 2;
 
 	return expected_of(sample) * half * half >= counts_rate_phi(&counts->rate);
 }
@@ -120,7 +134,7 @@ static size_t counts_measure(const struct comparison *comparison, const struct t
 	const struct counts *counts = comparison->own;
 	double expected = expected_of(sample);
 	double phi = counts_rate_phi(&counts->rate);
-	double tolerance = terms->model->tolerate.rate - 1;
+	double tolerance = tolerance_of(counts, terms);
 	double ratio = (double)sample->arm.n / expected;
 	struct mixture normal = {.kind = MIXTURE_NORMAL_TWO,
 		.rho = mixture_rho_two(phi * TUNED, MEASURE_ALPHA)};
@@ -131,7 +145,7 @@ static size_t counts_measure(const struct comparison *comparison, const struct t
 	list[0] = (struct measure){
 		.name = "rate ratio",
 		.effect = {ratio, fmax(ratio - radius, 0), ratio + radius},
-		.tolerance = terms->model->tolerate.rate,
+		.tolerance = 1 + tolerance,
 		.floor = 1 - tolerance,
 		.ceiling = 1 + tolerance,
 	};

@@ -70,7 +70,7 @@ static bool cuts_ready(const struct comparison *comparison, const struct terms *
 
 static void bet(struct comparison *comparison, const struct terms *terms)
 {
-	const struct past *past = comparison->own;
+	struct past *past = comparison->own;
 	double log_e[BETS];
 
 	for (size_t i = 0; i < CUTS; i++) {
@@ -96,7 +96,7 @@ static void cuts_step(struct comparison *comparison, const struct terms *terms)
 	if (past_is_known(past, comparison))
 		bet(comparison, terms);
 	if (comparison->verdict == VERDICT_OK || comparison->verdict == VERDICT_NO_DATA)
-		past_learn(past, &comparison->arm, CUTS, untolerated_cut);
+		past_learn(past, &comparison->arm, terms->to_ms, CUTS, untolerated_cut);
 	else if (comparison->verdict == VERDICT_ALARM)
 		past_doubt(past);
 	comparison->n_reference = past->history.n;

@@ -230,7 +230,6 @@ static void in_alarm(struct comparison *comparison, const struct terms *terms)
 	uint64_t clear_for = (uint64_t)terms->model->clear_for;
 
 	hold(comparison, terms);
-	renew(comparison, terms);
 	if (comparison->held_surely >= clear_for || comparison->held >= HELD_TIMES * clear_for) {
 		settle(comparison, terms, "within tolerance");
 	} else if (detector->alarm_ms_max &&
@@ -242,6 +241,7 @@ static void in_alarm(struct comparison *comparison, const struct terms *terms)
 	} else if (!comparison->actionable && measure_is_surely_beyond(&comparison->measure)) {
 		tell_again(comparison, terms);
 	}
+	renew(comparison, terms);
 }
 
 /* Of the successor of something in alarm: ok is news, for whoever waits to see that it helped. */

@@ -3,9 +3,11 @@
 #include "core/stats/mixture.h"
 
 #include <math.h>
+#include <string.h>
 
 enum {
-	HISTORY_MAX = 1 << 17,
+	HALVED_MIN = 2048, /* observations that stay */
+	HALF_LIFE_MS = 15 * 60 * 1000,
 	BATCH_STEPS = 10,
 	KNOWN_MIN = 1000,
 	KNOWN_STEPS = 30,
@@ -28,6 +30,7 @@ void past_write(const struct past *past, struct bytes *out)
 	tally_write(&past->history, out);
 	tally_write(&past->young, out);
 	tally_write(&past->old, out);
+	bytes_zigzag(out, past->halved_ms);
 	bytes_varint(out, past->young_steps);
 	bytes_varint(out, past->batches);
 	for (size_t i = 0; i < PAST_CUTS_MAX; i++)
@@ -39,6 +42,7 @@ void past_read(struct past *past, struct reader *in)
 	tally_read(&past->history, in);
 	tally_read(&past->young, in);
 	tally_read(&past->old, in);
+	past->halved_ms = reader_zigzag(in);
 	past->young_steps = reader_varint(in);
 	past->batches = reader_varint(in);
 	for (size_t i = 0; i < PAST_CUTS_MAX; i++)
@@ -63,7 +67,15 @@ static void learn_spread(struct past *past, size_t i, int32_t bin)
 				   weight;
 }
 
-static void batch_enters(struct past *past, size_t cuts, past_cut cut)
+static void forget_half(struct past *past, int64_t now_ms)
+{
+	if (past->history.n < 2 * HALVED_MIN || now_ms - past->halved_ms < HALF_LIFE_MS)
+		return;
+	tally_halve(&past->history);
+	past->halved_ms = now_ms;
+}
+
+static void batch_enters(struct past *past, int64_t now_ms, size_t cuts, past_cut cut)
 {
 	if (past->history.n >= KNOWN_MIN) {
 		past->batches++;
@@ -71,17 +83,18 @@ static void batch_enters(struct past *past, size_t cuts, past_cut cut)
 			learn_spread(past, i, cut(&past->history, i));
 	}
 	tally_merge(&past->history, &past->old);
-	if (past->history.n > HISTORY_MAX)
-		tally_halve(&past->history);
+	forget_half(past, now_ms);
 	tally_move(&past->old, &past->young);
 	past->young_steps = 0;
+	memset(past->limit, 0, sizeof past->limit);
 }
 
-void past_learn(struct past *past, const struct tally *step, size_t cuts, past_cut cut)
+void past_learn(
+	struct past *past, const struct tally *step, int64_t now_ms, size_t cuts, past_cut cut)
 {
 	tally_merge(&past->young, step);
 	if (++past->young_steps == BATCH_STEPS)
-		batch_enters(past, cuts, cut);
+		batch_enters(past, now_ms, cuts, cut);
 }
 
 void past_doubt(struct past *past)
@@ -96,15 +109,15 @@ double past_spread(const struct past *past, size_t i)
 	return fmax(past->spread[i], 1);
 }
 
-double past_share_limit(const struct past *past, size_t i, double share)
+double past_share_limit(struct past *past, size_t i, double share)
 {
 	double n = floor((double)past->history.n / past_spread(past, i));
-	double low = 0;
-	double high = 1;
+	double low;
 
-	mixture_bernoulli_interval(
-		(uint64_t)round(share * n), (uint64_t)n, LIMIT_ALPHA, n, &low, &high);
-	return high;
+	if (!past->limit[i] && !mixture_bernoulli_interval((uint64_t)round(share * n), (uint64_t)n,
+				       LIMIT_ALPHA, n, &low, &past->limit[i]))
+		past->limit[i] = 1;
+	return past->limit[i];
 }
 
 bool past_is_known(const struct past *past, const struct comparison *comparison)

@@ -13,12 +13,11 @@
 enum {
 	DAY_MS = 86400000,
 	ENDS_AFTER_MS = DAY_MS,        /* of a version that is gone, in no alarm */
-	IDLE_MAX_MS = 7 * DAY_MS,      /* of any comparison */
 	RECORD_VERSION = 1,
 	EPOCH_MAX = 64,
 };
 
-#define MODEL_MAX_MS (30 * (int64_t)DAY_MS) /* without a tick: a model is forgotten */
+#define IDLE_MAX_MS (30 * (int64_t)DAY_MS) /* of a comparison or a model: then it is forgotten */
 
 struct model {
 	char name[NAME_SIZE];
@@ -469,7 +468,7 @@ static void forget_model(struct detectors *detectors, struct model *model)
 			terms_of(detectors, model->name, comparison->series.segment);
 
 		terms.from_ms = model->last_ms;
-		terms.to_ms = model->last_ms + MODEL_MAX_MS;
+		terms.to_ms = model->last_ms + IDLE_MAX_MS;
 		comparison_supersede(comparison, &terms, "");
 		remove_at(detectors, model, model->count - 1);
 	}
@@ -487,7 +486,7 @@ static int64_t forget_models(struct detectors *detectors, int64_t clock_ms)
 
 	for (size_t i = 0; i < count; i++) {
 		struct model *model = sorted[i]->value;
-		int64_t due_ms = model->last_ms + MODEL_MAX_MS;
+		int64_t due_ms = model->last_ms + IDLE_MAX_MS;
 
 		sorted[i] = due_ms < clock_ms ? sorted[i] : NULL;
 		if (!sorted[i] && due_ms < next_ms)

@@ -9,8 +9,9 @@ enum {
 	QUIET_TICKS = 10,
 	QUIET_MS = 30000,
 	EXPECTED_MIN = 30,
-	FORGET_MS = 7 * 86400000,
 };
+
+#define FORGET_MS (30 * (int64_t)86400000)
 
 #define MEMORY (1.0 - 1.0 / 64)
 
@@ -150,7 +151,7 @@ void traffic_tick(struct traffic *traffic, const struct closed_tick *tick)
 			continue;
 		version->last_ms = tick->to_ms;
 		version->share = version->recent / recent[version->role];
-		version->ratio = recent[other] > 0 ? version->recent / recent[other] : 0;
+		version->ratio = recent[other] > version->recent ? version->recent / recent[other] : 1;
 		version->role_since = version->other_since = 0;
 	}
 	forget_old(traffic, tick);

@@ -17,7 +17,7 @@ struct version {
 	char name[NAME_SIZE];
 	double recent;   /* observations, each tick of the model weighs 63/64 of the next one */
 	int64_t last_ms; /* end of the last tick with traffic */
-	double share, ratio; /* then: of its role's traffic; to the other role's */
+	double share, ratio; /* then: of its role's traffic; to the other role's, at most 1 */
 	uint64_t role_since, other_since; /* observations since then, of its role and of the other */
 	uint64_t now; /* observations in this tick */
 };

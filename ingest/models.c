@@ -430,12 +430,12 @@ enum event_code models_admit(struct models *models, const struct event *event,
 	return E_GOOD;
 }
 
-void models_touch(struct models *models, struct arm *arm, int64_t ts)
+void models_touch(struct models *models, struct arm *arm, const struct event *event)
 {
-	if (arm->model->last_ts < ts)
-		arm->model->last_ts = ts;
-	if (arm->version && arm->version->last_ts < ts)
-		arm->version->last_ts = ts;
+	if (arm->model->last_ts < event->ts)
+		arm->model->last_ts = event->ts;
+	if (is_of_version(event) && arm->version->last_ts < event->ts)
+		arm->version->last_ts = event->ts;
 	note_changed(models, arm->model);
 }
 

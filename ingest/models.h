@@ -42,14 +42,14 @@ struct version {
 	char name[NAME_SIZE];
 	char role[NAME_SIZE];
 	int64_t last_ts;
-	size_t open; /* windows of its arms */
+	size_t open; /* windows of it, so without rate and late */
 };
 
 /* (version, role, segment) of a model. The one without a version is the lane: rate and late go by it. */
 struct arm {
 	struct series series; /* signal "" */
 	struct model *model;
-	struct version *version; /* NULL: nothing was predicted without a version, this is a lane only */
+	struct version *version; /* NULL: this is a lane, and no event without a version was one of a version */
 	struct arm *lane;        /* itself when its version is "" */
 	enum layout score_layout;
 	struct cells cells[LEVELS];
@@ -91,8 +91,8 @@ struct model *models_find(const struct models *models, struct view name);
 enum event_code models_admit(struct models *models, const struct event *event,
 	int64_t watermark_ms, struct change *change, struct arm **arm);
 
-/* Takes notice of an event: last seen. */
-void models_touch(struct models *models, struct arm *arm, int64_t ts);
+/* Takes notice of an event of this arm: last seen. */
+void models_touch(struct models *models, struct arm *arm, const struct event *event);
 
 /* The arm of a window that comes back from the state. NULL: its model is not known. */
 struct arm *models_arm_of(struct models *models, const struct series *series);

@@ -194,7 +194,7 @@ static void count(struct ingest *ingest, struct arm *arm, const struct event *ev
 	bool closed = from_ms + tick_ms <= passed;
 
 	counters->types[event->type]++;
-	models_touch(&ingest->models, arm, event->ts);
+	models_touch(&ingest->models, arm, event);
 	if (closed && counts_in_windows(event)) {
 		from_ms = windows_floor(passed, tick_ms);
 		windows_count_late(&ingest->windows, arm, from_ms, late_ms);

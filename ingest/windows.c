@@ -146,6 +146,11 @@ static enum layout layout_of(const struct arm *arm, enum signal signal)
 	}
 }
 
+static bool goes_by_version(enum signal signal)
+{
+	return signal != SIGNAL_RATE && signal != SIGNAL_LATE;
+}
+
 static struct open_window *add_window(struct windows *windows, struct arm *arm, struct cell *cell,
 	struct span *span, enum level level, enum signal signal)
 {
@@ -167,7 +172,7 @@ static struct open_window *add_window(struct windows *windows, struct arm *arm, 
 	span->windows[span->count++] = window;
 	cell->windows[signal] = window;
 	windows->count++;
-	if (arm->version)
+	if (goes_by_version(signal))
 		arm->version->open++;
 	return window;
 }
@@ -311,7 +316,7 @@ static void end_window(struct windows *windows, struct open_window *window)
 			(cells->count - place) * sizeof *cells->list);
 	}
 	windows->count--;
-	if (window->arm->version)
+	if (goes_by_version(window->signal))
 		window->arm->version->open--;
 	free(window);
 }

@@ -22,6 +22,13 @@ int64_t clock_monotonic_ms(void)
 	return now_ms(CLOCK_MONOTONIC);
 }
 
+void clock_rest(int64_t ms)
+{
+	struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+	nanosleep(&time, NULL);
+}
+
 void clock_chance(void *bytes, size_t size)
 {
 	ssize_t got = getrandom(bytes, size, 0);

@@ -331,7 +331,8 @@ static struct input a_rough_log(size_t count)
 				ts, model, (int)draw(3), role);
 			break;
 		case 3:
-			add(&input, now, draw(2) ? "{\"ts\":1" : "[\"%s\"]", model);
+			for (int64_t more = draw(6); more >= 0; more--)
+				add(&input, now, draw(2) ? "{\"ts\":1" : "[\"%s\"]", model);
 			break;
 		case 4:
 			if (draw(4) == 0)
@@ -346,6 +347,9 @@ static struct input a_rough_log(size_t count)
 				draw(3) ? "" : "eu");
 		}
 	}
+	for (int i = 0; i < 12; i++) /* and something is open at every level in the end */
+		add(&input, now + 20000 * i,
+			"{\"ts\":%" PRId64 ",\"model\":\"minute-1\",\"status\":200}", now + 20000 * i);
 	return input;
 }
 
@@ -879,6 +883,9 @@ static enum rc count_records(void *context, uint64_t sequence, struct view data,
 	(void)sequence;
 	assert_int_equal(close_record_from_blob(data, &record, err), RC_OK);
 	assert_true(record.watermark_ms >= *last);
+	/* The record before did not say that this tick had closed. */
+	if (record.tick_count)
+		assert_true(record.ticks[0].to_ms + 2000 > *last);
 	*last = record.watermark_ms;
 	assert_true(record.tick_count <= 1 || record.ticks[0].window_count <= 200);
 	close_record_done(&record);

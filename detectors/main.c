@@ -1,0 +1,341 @@
+/* modelwatch-detectors: judges each closed tick once.
+ * reads:  close records of ingest in Redis
+ * writes: PREFIX.findings; verdicts in Redis */
+#include "core/memory.h"
+#include "core/topics.h"
+#include "detectors/partition.h"
+#include "ports/clock.h"
+#include "ports/journal.h"
+#include "ports/service.h"
+#include "ports/share.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	REST_MS = 15, /* between looks at the store, when nothing is there */
+	LOOK_WAIT_MS = 500,
+	LOOK_EVERY_MS = 60000,        /* for new partitions */
+	LOOK_MISSING_EVERY_MS = 1000, /* for topics that are not there yet */
+	MEASURE_EVERY_MS = 1000,
+	WRITTEN_MAX = 1000,
+};
+
+struct room {
+	struct service service;
+	struct config *reloaded; /* what replaced service.config; NULL: nothing yet */
+	struct partition_ports ports;
+	struct log *log;
+	char findings[280];
+	struct share share;
+	struct partition **partitions;
+	size_t count;
+	int64_t look_at, measure_at; /* monotonic */
+	char unwell[600];            /* why something has to wait; "" = all is well */
+	struct backoff backoff;
+};
+
+static enum rc open_ports(struct room *room, struct err *err)
+{
+	const struct config *config = &room->service.config;
+	const char *const outputs[] = {room->findings};
+
+	room->ports.config = config;
+	room->ports.prefix = config->kafka.prefix;
+	snprintf(room->findings, sizeof room->findings, "%s.%s", config->kafka.prefix,
+		TOPIC_FINDINGS);
+	TRY(store_open(&config->redis, &room->ports.store, err));
+	TRY(log_open(&config->kafka, "modelwatch-detectors", &room->log, err));
+	return log_writer_open(room->log, outputs, 1, &room->ports.writer, err);
+}
+
+static void drop_partitions(struct room *room)
+{
+	for (size_t i = 0; i < room->count; i++)
+		partition_free(room->partitions[i]);
+	free(room->partitions);
+	room->partitions = NULL;
+	room->count = 0;
+}
+
+static void close_room(struct room *room)
+{
+	drop_partitions(room);
+	share_done(&room->share);
+	log_writer_close(room->ports.writer);
+	log_close(room->log);
+	store_close(room->ports.store);
+	if (room->reloaded)
+		config_done(room->reloaded);
+	free(room->reloaded);
+}
+
+static void note_unwell(struct room *room, const struct err *err)
+{
+	if (!room->unwell[0])
+		snprintf(room->unwell, sizeof room->unwell, "%s", err->text);
+}
+
+static bool is_here(const struct room *room, const struct share_place *place)
+{
+	for (size_t i = 0; i < room->count; i++)
+		if (room->partitions[i]->number == place->number &&
+			strcmp(room->partitions[i]->topic, place->topic) == 0)
+			return true;
+	return false;
+}
+
+/* Partitions that came are taken on, those that another instance has now are let go. */
+static void follow_share(struct room *room)
+{
+	for (size_t i = room->count; i-- > 0;) {
+		struct partition *partition = room->partitions[i];
+
+		if (share_has(&room->share, partition->topic, partition->number))
+			continue;
+		partition_free(partition);
+		room->partitions[i] = room->partitions[--room->count];
+	}
+	for (size_t i = 0; i < room->share.count; i++) {
+		const struct share_place *place = &room->share.places[i];
+
+		if (is_here(room, place))
+			continue;
+		room->partitions =
+			memory_grow(room->partitions, room->count + 1, sizeof(struct partition *));
+		room->partitions[room->count++] =
+			partition_new(&room->ports, place->topic, place->number);
+	}
+}
+
+static enum rc look_for_partitions(struct room *room, struct err *err)
+{
+	enum rc rc = share_look(room->log, &room->ports.config->kafka, room->service.instance,
+		room->service.instances, LOOK_WAIT_MS, &room->share, err);
+	bool whole = rc == RC_OK && !room->share.missing[0];
+
+	if (rc == RC_OK)
+		follow_share(room);
+	if (rc == RC_OK && !whole) {
+		err_set(err, RC_RETRY, "kafka: there is no topic %s", room->share.missing);
+		note_unwell(room, err);
+	}
+	room->look_at = clock_monotonic_ms() + (whole ? LOOK_EVERY_MS : LOOK_MISSING_EVERY_MS);
+	return rc;
+}
+
+static enum rc load_partitions(struct room *room, size_t *loaded, struct err *err)
+{
+	*loaded = 0;
+	for (size_t i = 0; i < room->count; i++) {
+		struct partition *partition = room->partitions[i];
+		enum rc rc =
+			partition->detectors ? RC_OK : partition_load(partition, &room->ports, err);
+
+		if (rc == RC_FATAL)
+			return rc;
+		if (rc == RC_RETRY) { /* each try may wait, and the others have work to do */
+			note_unwell(room, err);
+			return RC_OK;
+		}
+		*loaded += partition->detectors != NULL;
+	}
+	return RC_OK;
+}
+
+static enum rc turn_partitions(struct room *room, bool *behind, struct err *err)
+{
+	*behind = false;
+	for (size_t i = 0; i < room->count; i++) {
+		struct partition *partition = room->partitions[i];
+
+		if (!partition->detectors)
+			continue;
+		enum rc rc = partition_turn(partition, &room->ports, err);
+
+		if (rc == RC_FATAL)
+			return rc;
+		if (rc == RC_RETRY)
+			note_unwell(room, err);
+		if (rc == RC_NONE)
+			journal(JOURNAL_ERROR, "gap", "what", err->text, "action",
+				"judge from here on", NULL);
+		if (rc == RC_REJECT)
+			journal(JOURNAL_ERROR, "finding_lost", "log", partition->fold.log, "reason",
+				err->text, NULL);
+		*behind = *behind || partition->behind;
+	}
+	return RC_OK;
+}
+
+static void give_back_written(struct room *room)
+{
+	uint64_t tags[WRITTEN_MAX];
+	bool delivered[WRITTEN_MAX];
+	size_t count = log_written(room->ports.writer, 0, WRITTEN_MAX, tags, delivered);
+
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; k < room->count; k++)
+			if (outbox_number(room->partitions[k]->outbox) == tags[i] >> 48)
+				outbox_written(room->partitions[k]->outbox, tags[i], delivered[i]);
+}
+
+/* Redis, Kafka and the prefix stay as they were at the start; all else is judged under the new
+ * configuration. */
+static void reload(struct room *room)
+{
+	struct config *fresh = memory_new(1, sizeof *fresh);
+
+	room->service.reload_wanted = false;
+	if (!service_reload(&room->service, fresh)) {
+		free(fresh);
+		return;
+	}
+	drop_partitions(room);
+	if (room->reloaded)
+		config_done(room->reloaded);
+	free(room->reloaded);
+	room->reloaded = fresh;
+	room->ports.config = fresh;
+	room->look_at = 0;
+	journal(JOURNAL_INFO, "reloaded", "digest", fresh->digest, NULL);
+}
+
+static void set_metric(struct room *room, enum metric_kind kind, const char *name, const char *help,
+	const char *label, const char *label_value, double value)
+{
+	const char *const labels[] = {label, label_value, NULL};
+
+	metric_set(metrics_get(&room->service.metrics, kind, name, help, label ? labels : NULL),
+		value);
+}
+
+static void add_counts(struct detectors_counts *sum, const struct detectors_counts *more)
+{
+	for (int i = 0; i <= VERDICT_SUPERSEDED; i++) {
+		sum->findings[i] += more->findings[i];
+		sum->verdicts[i] += more->verdicts[i];
+	}
+	sum->records += more->records;
+	sum->steps += more->steps;
+	sum->gaps += more->gaps;
+	sum->records_lost += more->records_lost;
+	sum->comparisons += more->comparisons;
+}
+
+static struct detectors_counts sum_counts(const struct room *room)
+{
+	struct detectors_counts sum = {0};
+
+	for (size_t i = 0; i < room->count; i++) {
+		if (!room->partitions[i]->detectors)
+			continue;
+		struct detectors_counts counts = detectors_counts(room->partitions[i]->detectors);
+
+		add_counts(&sum, &counts);
+	}
+	return sum;
+}
+
+static void measure_counts(struct room *room, const struct detectors_counts *sum)
+{
+	for (int i = 0; i <= VERDICT_SUPERSEDED; i++) {
+		set_metric(room, METRIC_COUNTER, "modelwatch_detectors_findings_total",
+			"Changes of verdicts to or from alarm.", "verdict", verdict_names[i],
+			(double)sum->findings[i]);
+		set_metric(room, METRIC_GAUGE, "modelwatch_detectors_verdicts",
+			"Comparisons by verdict.", "verdict", verdict_names[i],
+			(double)sum->verdicts[i]);
+	}
+	set_metric(room, METRIC_COUNTER, "modelwatch_detectors_close_records_total",
+		"Close records folded.", NULL, NULL, (double)sum->records);
+	set_metric(room, METRIC_COUNTER, "modelwatch_detectors_steps_total",
+		"Steps of comparisons.", NULL, NULL, (double)sum->steps);
+	set_metric(room, METRIC_COUNTER, "modelwatch_detectors_gaps_total",
+		"Times that close records were lost before they were judged.", NULL, NULL,
+		(double)sum->gaps);
+	set_metric(room, METRIC_GAUGE, "modelwatch_detectors_comparisons", "Comparisons known.",
+		NULL, NULL, (double)sum->comparisons);
+}
+
+static void measure(struct room *room, size_t loaded)
+{
+	int64_t now = clock_monotonic_ms();
+	char reason[256];
+
+	if (now < room->measure_at)
+		return;
+	struct detectors_counts sum = sum_counts(room);
+
+	room->measure_at = now + MEASURE_EVERY_MS;
+	measure_counts(room, &sum);
+	if (!room->unwell[0] && !log_is_well(room->log, reason, sizeof reason))
+		snprintf(room->unwell, sizeof room->unwell, "%s", reason);
+	if (room->unwell[0])
+		service_status(&room->service, false, "%zu of %zu partitions; waiting: %s", loaded,
+			room->count, room->unwell);
+	else
+		service_status(&room->service, true,
+			"%zu partitions, %zu comparisons, %zu in alarm", loaded, sum.comparisons,
+			sum.verdicts[VERDICT_ALARM]);
+	room->unwell[0] = '\0';
+}
+
+static enum rc turn(struct room *room, struct err *err)
+{
+	size_t loaded;
+	bool behind;
+
+	if (room->service.reload_wanted)
+		reload(room);
+	if (clock_monotonic_ms() >= room->look_at) {
+		enum rc rc = look_for_partitions(room, err);
+
+		if (rc == RC_FATAL)
+			return rc;
+		if (rc != RC_OK)
+			note_unwell(room, err);
+	}
+	TRY(load_partitions(room, &loaded, err));
+	TRY(turn_partitions(room, &behind, err));
+	give_back_written(room);
+	bool well = !room->unwell[0];
+
+	measure(room, loaded);
+	if (!well || !loaded) {
+		service_back_off(&room->service, &room->backoff);
+		return RC_OK;
+	}
+	backoff_reset(&room->backoff);
+	if (!behind)
+		clock_rest(REST_MS);
+	return RC_OK;
+}
+
+static enum rc run(struct room *room, struct err *err)
+{
+	TRY(open_ports(room, err));
+	while (service_turn(&room->service))
+		TRY(turn(room, err));
+	return RC_OK;
+}
+
+int main(int argc, char **argv)
+{
+	struct room room = {0};
+	struct err err = {0};
+	int exit_status;
+
+	if (!service_open(
+		    &room.service, "detectors", SERVICE_DETECTORS, true, argc, argv, &exit_status))
+		return exit_status;
+	enum rc rc = run(&room, &err);
+
+	if (rc != RC_OK)
+		journal(JOURNAL_ERROR, "fatal", "reason", err.text, NULL);
+	close_room(&room);
+	service_close(&room.service);
+	return rc == RC_OK ? 0 : 1;
+}

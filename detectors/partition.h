@@ -1,0 +1,48 @@
+/* detectors/partition.h: one fold of the detectors at its ports: loaded from the store, fed with
+ * the close records of ingest's fold of the same log, stepped, and loaded again after anything that
+ * went wrong. TOUCHES: through store.h, outbox.h, clock.h. Never logs: main.c does. */
+#ifndef DETECTORS_PARTITION_H
+#define DETECTORS_PARTITION_H
+
+#include "detectors/step.h"
+#include "ports/outbox.h"
+
+struct partition_ports {             /* shared by all of a process */
+	const struct config *config; /* the one that is in effect */
+	struct store *store;
+	struct log_writer *writer;
+	const char *prefix;
+};
+
+struct partition {
+	struct fold fold, ingest_fold;
+	char topic[256];
+	int32_t number;
+	struct detectors *detectors; /* NULL: to be loaded */
+	struct head head, ingest_head;
+	struct outbox *outbox;
+	int64_t looked_at; /* at ingest's head, monotonic */
+	int64_t load_at;   /* not before */
+	bool behind;       /* the last turn read as much as it may: there is more */
+	struct change change;
+};
+
+struct partition *partition_new(
+	const struct partition_ports *ports, const char *topic, int32_t number);
+void partition_free(struct partition *partition);
+
+/* Loads the fold. RC_NONE: not yet: ingest has not begun (err says so), or it failed a moment ago.
+ * RC_RETRY, RC_FATAL: not loaded. */
+enum rc partition_load(struct partition *partition, const struct partition_ports *ports,
+	struct err *err) MUST_CHECK;
+
+/* Drops memory: a step may have happened or not. */
+void partition_drop(struct partition *partition);
+
+/* Folds the close records that are there, in one step, and turns the outbox. RC_NONE: done, and a
+ * new life of ingest was begun (err says it). RC_REJECT: a finding that no topic takes was lost.
+ * RC_RETRY: it was dropped, or only the outbox has to wait. */
+enum rc partition_turn(struct partition *partition, const struct partition_ports *ports,
+	struct err *err) MUST_CHECK;
+
+#endif
