@@ -1,6 +1,6 @@
 /* core/close.c: close records as bytes.
- * THINKS. Version 1: 'C', 1, sequence, watermark, offset, the digest of a configuration that takes effect
- * (empty: none), then the ticks with their windows as sized blobs (window_blob.c). */
+ * THINKS. Version 1: 'C', 1, sequence, watermark, offset, the digest of a configuration that takes
+ * effect (empty: none), then the ticks with their windows as sized blobs (window_blob.c). */
 #include "core/close.h"
 
 #include "core/memory.h"
@@ -48,8 +48,8 @@ void close_record_to_blob(const struct close_record *record, struct bytes *out)
 	bytes_varint(out, record->sequence);
 	bytes_zigzag(out, record->watermark_ms);
 	bytes_zigzag(out, record->offset);
-	bytes_sized(out, record->config_digest,
-		record->configured ? strlen(record->config_digest) : 0);
+	bytes_sized(
+		out, record->config_digest, record->configured ? strlen(record->config_digest) : 0);
 	bytes_varint(out, record->tick_count);
 	for (size_t i = 0; i < record->tick_count; i++)
 		add_tick(&record->ticks[i], &blob, out);
@@ -67,8 +67,7 @@ static bool read_windows(struct reader *reader, struct closed_tick *tick)
 	for (uint64_t i = 0; i < count; i++) {
 		struct view blob = reader_sized(reader);
 
-		if (!reader->ok ||
-			window_from_blob(blob, &tick->windows[i], &ignored) != RC_OK)
+		if (!reader->ok || window_from_blob(blob, &tick->windows[i], &ignored) != RC_OK)
 			return false;
 		tick->window_count++;
 	}
@@ -107,8 +106,8 @@ static bool read_record(struct reader *reader, struct close_record *record)
 		return false;
 	record->ticks = NULL;
 	for (uint64_t i = 0; i < count; i++) {
-		record->ticks = memory_grow(
-			record->ticks, record->tick_count + 1, sizeof *record->ticks);
+		record->ticks =
+			memory_grow(record->ticks, record->tick_count + 1, sizeof *record->ticks);
 		struct closed_tick *tick = &record->ticks[record->tick_count++];
 
 		*tick = (struct closed_tick){0};

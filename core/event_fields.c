@@ -115,8 +115,7 @@ static void accept_bare(struct tree *tree, const struct tree_node *node)
 	}
 }
 
-static void accept_bare_of(
-	struct tree *tree, enum format_field field, const struct tree_node *node)
+static void accept_bare_of(struct tree *tree, enum format_field field, const struct tree_node *node)
 {
 	if (!tree->bare_count)
 		return;
@@ -141,8 +140,8 @@ static void find_stray(struct event_fields *fields, const struct tree *tree)
 	fields->stray_byte = tree->nodes[i].byte;
 }
 
-static void find_by_name(struct event_fields *fields, struct tree *tree,
-	const struct tree_node *root)
+static void find_by_name(
+	struct event_fields *fields, struct tree *tree, const struct tree_node *root)
 {
 	const struct tree_node *member = tree_child(tree, root);
 

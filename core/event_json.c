@@ -44,8 +44,8 @@ void event_decoder_free(struct event_decoder *decoder)
 static void refuse(struct event_decoder *decoder, enum event_code code, int64_t byte,
 	const char *format, ...) PRINTF_LIKE(4, 5);
 
-static void refuse(struct event_decoder *decoder, enum event_code code, int64_t byte,
-	const char *format, ...)
+static void refuse(
+	struct event_decoder *decoder, enum event_code code, int64_t byte, const char *format, ...)
 {
 	struct rejection *rejection = decoder->rejection;
 	va_list args;
@@ -59,7 +59,8 @@ static void refuse(struct event_decoder *decoder, enum event_code code, int64_t 
 	va_end(args);
 }
 
-/* A text as it may be shown: cut, control characters escaped, disguised unless payloads are kept in full. */
+/* A text as it may be shown: cut, control characters escaped, disguised unless payloads are kept in
+ * full. */
 static void shown_text(const struct event_decoder *decoder, struct view text, char *shown)
 {
 	bool full = decoder->config->deadletter_payload == PAYLOAD_FULL;
@@ -113,8 +114,8 @@ static void refuse_value(struct event_decoder *decoder, enum event_code code, co
 static void refuse_field(struct event_decoder *decoder, enum event_code code,
 	enum format_field field, const char *expected)
 {
-	refuse_value(decoder, code, format_field_names[field], decoder->fields.found[field],
-		expected);
+	refuse_value(
+		decoder, code, format_field_names[field], decoder->fields.found[field], expected);
 }
 
 static void refuse_missing(
@@ -253,8 +254,7 @@ static bool infer_type(const struct event_fields *fields, enum event_type *type)
 /* False: not known, so what it must have cannot be checked. */
 static bool read_type(struct event_decoder *decoder, struct event *event)
 {
-	static const char expected[] =
-		"prediction, latency, label, metric, heartbeat or deploy";
+	static const char expected[] = "prediction, latency, label, metric, heartbeat or deploy";
 	const struct tree_node *node = decoder->fields.found[FIELD_TYPE];
 
 	if (!node) {
@@ -407,7 +407,8 @@ static void read_answer(struct event_decoder *decoder, struct event *event)
 		refuse_missing(decoder, FIELD_LATENCY_MS, "a number of milliseconds");
 	if (!event->has && !fields->found[FIELD_FEATURES])
 		refuse(decoder, E_MISSING, -1,
-			"a prediction without latency_ms, status, error, score, class and features, "
+			"a prediction without latency_ms, status, error, score, class and "
+			"features, "
 			"expected at least one");
 }
 
@@ -494,7 +495,8 @@ static bool find_frame(struct event_decoder *decoder, struct view message)
 		at++;
 	if (at >= message.size || message.data[at] != '{') {
 		refuse(decoder, E_FRAME, 0,
-			"a schema registry's frame without a JSON object in it, expected JSON; hint: "
+			"a schema registry's frame without a JSON object in it, expected JSON; "
+			"hint: "
 			"Avro and Protobuf are not read");
 		return false;
 	}

@@ -107,8 +107,7 @@ void finding_to_json(const struct finding *finding, struct bytes *out)
 	strict_json_write(object, out);
 }
 
-static enum rc get_count(
-	const json_t *object, const char *field, uint64_t *count, struct err *err)
+static enum rc get_count(const json_t *object, const char *field, uint64_t *count, struct err *err)
 {
 	int64_t value;
 

@@ -170,10 +170,10 @@ static bool take_rest(struct parser *parser, const char *start, struct view *tex
 			continue;
 		}
 		if (c < 0x20)
-			return flawed(parser, TREE_SYNTAX, parser->at,
-				"control character in a text");
-		size_t length = utf8_length(
-			(struct view){parser->at, (size_t)(parser->end - parser->at)});
+			return flawed(
+				parser, TREE_SYNTAX, parser->at, "control character in a text");
+		size_t length =
+			utf8_length((struct view){parser->at, (size_t)(parser->end - parser->at)});
 
 		if (!length)
 			return flawed(parser, TREE_UTF8, parser->at, "not UTF-8");
@@ -200,10 +200,10 @@ static bool take_text(struct parser *parser, struct view *text)
 		if (c == '\\')
 			break;
 		if (c < 0x20)
-			return flawed(parser, TREE_SYNTAX, parser->at,
-				"control character in a text");
-		size_t length = utf8_length(
-			(struct view){parser->at, (size_t)(parser->end - parser->at)});
+			return flawed(
+				parser, TREE_SYNTAX, parser->at, "control character in a text");
+		size_t length =
+			utf8_length((struct view){parser->at, (size_t)(parser->end - parser->at)});
 
 		if (!length)
 			return flawed(parser, TREE_UTF8, parser->at, "not UTF-8");
@@ -218,10 +218,10 @@ static bool take_text(struct parser *parser, struct view *text)
 	return true;
 }
 
-/* Digits and a decimal exponent as a double. Exact when both fit into doubles exactly (Clinger 1990);
- * else the C library's correctly rounded strtod() does it. */
-static double to_double(struct parser *parser, struct view text, uint64_t digits, int exponent,
-	bool all_digits)
+/* Digits and a decimal exponent as a double. Exact when both fit into doubles exactly (Clinger
+ * 1990); else the C library's correctly rounded strtod() does it. */
+static double to_double(
+	struct parser *parser, struct view text, uint64_t digits, int exponent, bool all_digits)
 {
 	static const double tens[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
 		1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -321,8 +321,8 @@ static bool take_number(struct parser *parser, struct tree_node *node)
 	node->text = (struct view){start, (size_t)(parser->at - start)};
 	if (integral)
 		return set_integer(parser, node, &decimal);
-	node->number = to_double(
-		parser, node->text, decimal.digits, decimal.exponent, decimal.all_digits);
+	node->number =
+		to_double(parser, node->text, decimal.digits, decimal.exponent, decimal.all_digits);
 	if (isinf(node->number))
 		return flawed(parser, TREE_RANGE, start, "number that does not fit into a double");
 	return true;
@@ -392,16 +392,14 @@ static const struct tree_node *duplicate_of_few(
 	return NULL;
 }
 
-static const struct tree_node *duplicate_of_many(
-	struct tree *tree, const struct tree_node *object)
+static const struct tree_node *duplicate_of_many(struct tree *tree, const struct tree_node *object)
 {
 	const struct tree_node *found = NULL;
 	size_t count = 0;
 
 	if (tree->order_capacity < object->count) {
 		tree->order_capacity = object->count;
-		tree->order =
-			memory_grow(tree->order, tree->order_capacity, sizeof *tree->order);
+		tree->order = memory_grow(tree->order, tree->order_capacity, sizeof *tree->order);
 	}
 	for (const struct tree_node *member = tree_child(tree, object); member;
 		member = tree_next(tree, member))
@@ -417,8 +415,8 @@ static const struct tree_node *duplicate_of_many(
 static bool check_keys(struct parser *parser, const struct tree_node *object)
 {
 	const struct tree_node *duplicate = object->count <= 16
-						     ? duplicate_of_few(parser->tree, object)
-						     : duplicate_of_many(parser->tree, object);
+						    ? duplicate_of_few(parser->tree, object)
+						    : duplicate_of_many(parser->tree, object);
 
 	return !duplicate || flawed(parser, TREE_DUPLICATE, parser->begin + duplicate->byte,
 				     "key that the object has already");

@@ -1,13 +1,21 @@
-/* core/json_tree.h: one JSON text (RFC 8259) as a tree of views: the reader for the stream of events, where a
- * general library would cost ten times as much, and would tell neither the byte of a schema error nor NaN.
- * THINKS. Strict: UTF-8, depth, duplicate keys, numbers; hostile texts cost time and memory in proportion
- * to their size, nothing else. */
+/* core/json_tree.h: one JSON text (RFC 8259) as a tree of views: the reader for the stream of
+ * events, where a general library would cost ten times as much, and would tell neither the byte of
+ * a schema error nor NaN. THINKS. Strict: UTF-8, depth, duplicate keys, numbers; hostile texts cost
+ * time and memory in proportion to their size, nothing else. */
 #ifndef CORE_JSON_TREE_H
 #define CORE_JSON_TREE_H
 
 #include "core/bytes.h"
 
-enum tree_kind { TREE_NULL, TREE_FALSE, TREE_TRUE, TREE_NUMBER, TREE_TEXT, TREE_ARRAY, TREE_OBJECT };
+enum tree_kind {
+	TREE_NULL,
+	TREE_FALSE,
+	TREE_TRUE,
+	TREE_NUMBER,
+	TREE_TEXT,
+	TREE_ARRAY,
+	TREE_OBJECT
+};
 
 struct tree_node {
 	enum tree_kind kind;
@@ -27,8 +35,8 @@ struct tree_node {
 struct tree {
 	struct tree_node *nodes; /* nodes[0] is the root */
 	uint32_t count, capacity;
-	uint32_t bare_count;     /* tokens NaN, Infinity, -Infinity in it */
-	char *scratch;           /* unescaped texts */
+	uint32_t bare_count; /* tokens NaN, Infinity, -Infinity in it */
+	char *scratch;       /* unescaped texts */
 	size_t scratch_size, scratch_capacity;
 	const struct tree_node **order; /* for finding duplicate keys of large objects */
 	size_t order_capacity;
@@ -42,9 +50,9 @@ struct tree_fault {
 	const char *why; /* "expected a colon" */
 };
 
-/* Parses one value with nothing but white space around it. bare: whether NaN, Infinity and -Infinity are
- * taken as numbers. NULL: *fault says why. The root and all views are valid until the next call or
- * tree_done(), and as long as text is. */
+/* Parses one value with nothing but white space around it. bare: whether NaN, Infinity and
+ * -Infinity are taken as numbers. NULL: *fault says why. The root and all views are valid until the
+ * next call or tree_done(), and as long as text is. */
 const struct tree_node *tree_parse(
 	struct tree *tree, struct view text, size_t depth_max, bool bare, struct tree_fault *fault);
 void tree_done(struct tree *tree);

@@ -2,8 +2,8 @@
 
 #include <math.h>
 
-/* The doubles nearest to 2^(j/16), j = 0 to 15 (computed with 60 digits). Another octave is an exact scaling
- * by a power of two, so all edges are the doubles nearest to 2^(k/16). */
+/* The doubles nearest to 2^(j/16), j = 0 to 15 (computed with 60 digits). Another octave is an
+ * exact scaling by a power of two, so all edges are the doubles nearest to 2^(k/16). */
 static const double octave_edges[16] = {
 	0x1.0000000000000p+0,
 	0x1.0b5586cf9890fp+0,
@@ -23,8 +23,8 @@ static const double octave_edges[16] = {
 	0x1.ea4afa2a490dap+0,
 };
 
-/* 0, then the doubles nearest to 1e-4 * 100^(j/14), j = 0 to 14. Those nearest to one minus them are
- * 1.0 - edge, checked with 60 digits as well. */
+/* 0, then the doubles nearest to 1e-4 * 100^(j/14), j = 0 to 14. Those nearest to one minus them
+ * are 1.0 - edge, checked with 60 digits as well. */
 static const double fine_edges[16] = {
 	0,
 	0x1.a36e2eb1c432dp-14,
@@ -92,8 +92,8 @@ static int32_t probability_bin(double value)
 /* Edge i of the positive side: i = 0 is 2^-20. */
 static double real_edge(int32_t i)
 {
-	return ldexp(1.0 + (i % REAL_PARTS) / (double)REAL_PARTS,
-		i / REAL_PARTS + REAL_EXPONENT_MIN);
+	return ldexp(
+		1.0 + (i % REAL_PARTS) / (double)REAL_PARTS, i / REAL_PARTS + REAL_EXPONENT_MIN);
 }
 
 /* Bins are closed below: a negative value on an edge belongs to the bin that is nearer to zero. */

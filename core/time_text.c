@@ -4,8 +4,8 @@
 
 enum { DAY_MS = 86400000, YEAR_MAX = 9999 };
 
-/* Days since 1970-01-01 of a date of the Gregorian calendar (H. Hinnant, "chrono-compatible low-level date
- * algorithms"; years begin in March there, so that the leap day is the last one). */
+/* Days since 1970-01-01 of a date of the Gregorian calendar (H. Hinnant, "chrono-compatible
+ * low-level date algorithms"; years begin in March there, so that the leap day is the last one). */
 static int64_t days_of(int year, int month, int day)
 {
 	int64_t y = year - (month <= 2);

@@ -7,8 +7,8 @@
 
 enum { TIME_TEXT_SIZE = 56 };
 
-/* "2026-11-01T12:00:00.25+02:00" as milliseconds since 1970, digits beyond them cut off. False, and *ms
- * untouched: no moment of RFC 3339 in the years 1970 to 9999. */
+/* "2026-11-01T12:00:00.25+02:00" as milliseconds since 1970, digits beyond them cut off. False, and
+ * *ms untouched: no moment of RFC 3339 in the years 1970 to 9999. */
 bool time_text_parse(struct view text, int64_t *ms);
 
 /* "2026-11-01T10:00:00.250Z". ms: of the years 1970 to 9999. */

@@ -31,8 +31,8 @@ void series_key(const struct series *series, struct bytes *key)
 		bytes_add(key, parts[i], strlen(parts[i]) + 1);
 }
 
-/* value is exactly m * 2^e with |m| < 2^53, so value * 10^6 is m * 10^6 * 2^e: 73 bits and a shift, which is
- * rounded half to even without any rounding before. */
+/* value is exactly m * 2^e with |m| < 2^53, so value * 10^6 is m * 10^6 * 2^e: 73 bits and a shift,
+ * which is rounded half to even without any rounding before. */
 millionths millionths_of(double value)
 {
 	int exponent;
@@ -142,8 +142,7 @@ static bool find_name(const struct window *window, struct view name, size_t *pla
 	return false;
 }
 
-void window_count_name(
-	struct window *window, struct view name, uint64_t times, size_t names_max)
+void window_count_name(struct window *window, struct view name, uint64_t times, size_t names_max)
 {
 	size_t place;
 
@@ -169,8 +168,8 @@ void window_merge(struct window *window, const struct window *other, size_t name
 		const struct bin *bin = &other->bins[i];
 
 		if (window->layout == LAYOUT_NAMES)
-			window_count_name(window, view_of(other->names[bin->bin]), bin->count,
-				names_max);
+			window_count_name(
+				window, view_of(other->names[bin->bin]), bin->count, names_max);
 		else
 			window_count(window, bin->bin, bin->count);
 	}

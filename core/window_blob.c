@@ -1,6 +1,7 @@
 /* core/window_blob.c: a window as bytes: what Redis keeps and close records carry.
- * THINKS. Version 1: 'W', 1, layout, five sized texts of the series, from and length of the tick, n, the sum
- * as sign and two 64-bit halves, bins as (difference to the bin before, count), then the names. */
+ * THINKS. Version 1: 'W', 1, layout, five sized texts of the series, from and length of the tick,
+ * n, the sum as sign and two 64-bit halves, bins as (difference to the bin before, count), then the
+ * names. */
 #include "core/memory.h"
 #include "core/window.h"
 
@@ -72,9 +73,8 @@ static bool read_series(struct reader *reader, struct series *series)
 
 static bool is_bin(const struct window *window, int64_t bin)
 {
-	static const int32_t lowest[] = {[LAYOUT_LATENCY] = LATENCY_BIN_MIN,
-		[LAYOUT_REAL] = -976,
-		[LAYOUT_NAMES] = 0};
+	static const int32_t lowest[] = {
+		[LAYOUT_LATENCY] = LATENCY_BIN_MIN, [LAYOUT_REAL] = -976, [LAYOUT_NAMES] = 0};
 	static const int32_t highest[] = {[LAYOUT_RESULT] = 1,
 		[LAYOUT_LATENCY] = LATENCY_BIN_MAX,
 		[LAYOUT_PROBABILITY] = PROBABILITY_BINS - 1,
@@ -118,8 +118,7 @@ static bool read_bins(struct reader *reader, struct window *window)
 static bool read_names(struct reader *reader, struct window *window)
 {
 	uint64_t count = reader_varint(reader);
-	int64_t highest =
-		window->bin_count ? window->bins[window->bin_count - 1].bin : -1;
+	int64_t highest = window->bin_count ? window->bins[window->bin_count - 1].bin : -1;
 
 	if (count > (uint64_t)(reader->end - reader->at))
 		return false;

@@ -229,8 +229,14 @@ static enum rc open_fleet(struct fleet *fleet, struct config_kafka *kafka, struc
 {
 	static char loopback[] = "127.0.0.0/8";
 	static char *const allow[] = {loopback};
+	struct log_topic topic = {
+		.name = fleet->topic, .partitions = 4, .replication = 1, .retention_ms = -1};
 
 	TRY(log_open(kafka, "demo-fleet", &fleet->log, err));
+	enum rc created = log_create(fleet->log, &topic, 10000, err);
+
+	if (created != RC_OK && created != RC_NONE)
+		return created;
 	TRY(log_writer_open(fleet->log, &fleet->topic, 1, &fleet->writer, err));
 	return http_out_open(allow, 1, &fleet->http, err);
 }

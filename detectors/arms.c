@@ -4,11 +4,11 @@
  * THINKS.
  *
  * The bets are made from a frozen histogram of the reference, so that they were fixed before the
- * step that they judge. It freezes anew each time the reference has doubled; what was learned halves
- * at FROZEN_MAX. Processes go on over that: each factor is an e-value given the past.
+ * step that they judge. It freezes anew each time the reference has doubled; what was learned
+ * halves at FROZEN_MAX. Processes go on over that: each factor is an e-value given the past.
  *
- * Bins are brought into cells: each bin that the reference has seen is one, and all bins between two
- * of those are one more, because every bet treats them alike. */
+ * Bins are brought into cells: each bin that the reference has seen is one, and all bins between
+ * two of those are one more, because every bet treats them alike. */
 #include "core/memory.h"
 #include "core/stats/bank.h"
 #include "detectors/table.h"
@@ -114,7 +114,8 @@ static uint64_t *cells_of(const struct arms *arms, enum bank_kind kind, const st
 /* Faster is no alarm, and fewer failures are none: bets on them would only hide a later change. */
 static bool is_chosen(const struct comparison *comparison, struct bank_move move)
 {
-	bool one_sided = comparison->layout == LAYOUT_LATENCY || comparison->layout == LAYOUT_RESULT;
+	bool one_sided =
+		comparison->layout == LAYOUT_LATENCY || comparison->layout == LAYOUT_RESULT;
 
 	if (!one_sided)
 		return true;
@@ -157,7 +158,8 @@ static size_t group_name(const struct arms *arms, size_t group)
 	return arms->bank.bin[group] == arms->known_names ? SIZE_MAX - 1 : arms->bank.bin[group];
 }
 
-/* Classes have their bets in order of their frequency: each keeps its processes when that changes. */
+/* Classes have their bets in order of their frequency: each keeps its processes when that changes.
+ */
 static void carry_over(struct comparison *comparison, const struct arms *old)
 {
 	const struct arms *arms = comparison->own;
@@ -241,8 +243,8 @@ static bool arms_informed(const struct comparison *comparison)
 	return comparison->n_arm >= INFORMED_MIN && comparison->n_reference >= INFORMED_MIN;
 }
 
-static bool arms_enough(const struct comparison *comparison, const struct terms *terms,
-	const struct sample *sample)
+static bool arms_enough(
+	const struct comparison *comparison, const struct terms *terms, const struct sample *sample)
 {
 	(void)comparison;
 	(void)terms;
@@ -262,8 +264,7 @@ static size_t arms_measure(const struct comparison *comparison, const struct ter
 {
 	struct sides sides = sides_of(comparison, sample);
 
-	return measure_signal(
-		comparison->series.signal, &sides, &terms->model->tolerate, list);
+	return measure_signal(comparison->series.signal, &sides, &terms->model->tolerate, list);
 }
 
 static void arms_tell(const struct comparison *comparison, const struct terms *terms,

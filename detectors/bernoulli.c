@@ -8,9 +8,10 @@
 
 #include <math.h>
 
-enum { BETS = COUNTS_BERNOULLI_FACTORS, FAILED = 1, ENOUGH_MIN = 100 };
+enum { BETS = COUNTS_BERNOULLI_FACTORS, FAILED = 1 };
 
-#define RATE_MAX 0.5 /* a model that fails more often than this, times tolerance, is not judged by it */
+#define RATE_MAX                                                                                   \
+	0.5 /* a model that fails more often than this, times tolerance, is not judged by it */
 
 static int32_t failed(const struct tally *history, size_t i)
 {
@@ -29,11 +30,6 @@ static double rate_limit(struct past *past, const struct terms *terms)
 	return fmin(fmax(limit, 0.5 / n), RATE_MAX);
 }
 
-static bool bernoulli_ready(const struct comparison *comparison, const struct terms *terms)
-{
-	return comparison_has_min(comparison, terms, false);
-}
-
 static void bet(struct comparison *comparison, const struct terms *terms)
 {
 	struct past *past = comparison->own;
@@ -42,8 +38,8 @@ static void bet(struct comparison *comparison, const struct terms *terms)
 	double log_e[BETS];
 
 	counts_bernoulli_grid(limit, true, shares);
-	counts_bernoulli_log_e(limit, shares, tally_of(&comparison->arm, FAILED), comparison->arm.n,
-		log_e);
+	counts_bernoulli_log_e(
+		limit, shares, tally_of(&comparison->arm, FAILED), comparison->arm.n, log_e);
 	for (size_t j = 0; j < BETS; j++)
 		log_e[j] /= past_spread(past, 0);
 	comparison_bet(comparison, BETS);
@@ -63,33 +59,10 @@ static void bernoulli_step(struct comparison *comparison, const struct terms *te
 	comparison->n_reference = past->history.n;
 }
 
-static bool bernoulli_informed(const struct comparison *comparison)
-{
-	return past_is_known(comparison->own, comparison);
-}
-
-static bool bernoulli_enough(const struct comparison *comparison, const struct terms *terms,
-	const struct sample *sample)
-{
-	(void)comparison;
-	(void)terms;
-	return sample->arm.n >= ENOUGH_MIN;
-}
-
-static struct sides sides_of(const struct comparison *comparison, const struct sample *sample)
-{
-	const struct past *past = comparison->own;
-
-	return (struct sides){.layout = LAYOUT_RESULT,
-		.names = &comparison->names,
-		.arm = &sample->arm,
-		.reference = &past->history};
-}
-
 static size_t bernoulli_measure(const struct comparison *comparison, const struct terms *terms,
 	const struct sample *sample, struct measure *list)
 {
-	struct sides sides = sides_of(comparison, sample);
+	struct sides sides = past_sides(comparison, sample);
 
 	return measure_signal("errors", &sides, &terms->model->tolerate, list);
 }
@@ -97,7 +70,7 @@ static size_t bernoulli_measure(const struct comparison *comparison, const struc
 static void bernoulli_tell(const struct comparison *comparison, const struct terms *terms,
 	const struct sample *sample, struct evidence *evidence)
 {
-	struct sides sides = sides_of(comparison, sample);
+	struct sides sides = past_sides(comparison, sample);
 	struct past *past = comparison->own;
 	size_t order[WORDS_STRONGEST];
 
@@ -113,33 +86,18 @@ static void bernoulli_tell(const struct comparison *comparison, const struct ter
 		"failure rate %.3g, where history allows %.3g", shares[order[0]], limit);
 }
 
-static void bernoulli_done(void *own)
-{
-	past_done(own);
-}
-
-static void bernoulli_write(const void *own, struct bytes *out)
-{
-	past_write(own, out);
-}
-
-static void bernoulli_read(void *own, struct reader *in)
-{
-	past_read(own, in);
-}
-
 const struct detector bernoulli_errors = {
 	.name = "bernoulli",
 	.signal = "errors",
 	.rival = RIVAL_HISTORY,
 	.own_size = sizeof(struct past),
-	.own_done = bernoulli_done,
-	.own_write = bernoulli_write,
-	.own_read = bernoulli_read,
-	.ready = bernoulli_ready,
+	.own_done = past_done,
+	.own_write = past_write,
+	.own_read = past_read,
+	.ready = past_ready,
 	.step = bernoulli_step,
-	.informed = bernoulli_informed,
-	.enough = bernoulli_enough,
+	.informed = past_informed,
+	.enough = past_enough,
 	.measure = bernoulli_measure,
 	.tell = bernoulli_tell,
 };

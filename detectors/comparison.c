@@ -126,8 +126,7 @@ void comparison_bet(struct comparison *comparison, size_t count)
 {
 	if (comparison->member_count == count)
 		return;
-	comparison->members =
-		memory_grow(comparison->members, count, sizeof *comparison->members);
+	comparison->members = memory_grow(comparison->members, count, sizeof *comparison->members);
 	comparison->member_count = count;
 	if (count > comparison->member_most)
 		comparison->member_most = count;

@@ -1,7 +1,6 @@
-/* detectors/comparison.h: one comparison: what is judged, against what, by which detector; its state
- * and its verdict's life. Detectors are rows of a table (table.h): what differs between them is
- * there, what is the same for all is here and in judge.c.
- * THINKS. */
+/* detectors/comparison.h: one comparison: what is judged, against what, by which detector; its
+ * state and its verdict's life. Detectors are rows of a table (table.h): what differs between them
+ * is there, what is the same for all is here and in judge.c. THINKS. */
 #ifndef DETECTORS_COMPARISON_H
 #define DETECTORS_COMPARISON_H
 
@@ -25,7 +24,8 @@ struct comparison {
 	struct tally arm, reference;
 	int64_t waiting_from_ms; /* start of the first tick that waits */
 	uint64_t waiting_ticks;
-	int64_t stepped_ms; /* end of the last step; before the first one, start of the first tick */
+	int64_t stepped_ms; /* end of the last step; before the first one, start of the first tick
+			     */
 	int64_t seen_ms;    /* end of the last tick in which the arm had data */
 
 	/* Bets over time; members that went away count in the mean as lost (most >= count). */
@@ -37,11 +37,11 @@ struct comparison {
 	/* The verdict's life. */
 	enum verdict verdict;
 	bool actionable, inherited;
-	double log_e;       /* rounded to 1e-6; -INFINITY before the first bet */
-	double alarm_log_e; /* at the alarm, when the process started anew */
-	int64_t since_ms;   /* change-point estimate */
-	int64_t pinned_ms;  /* alarm, inherited: data from here on say whether it is ok */
-	uint64_t steps_pinned; /* steps since then */
+	double log_e;               /* rounded to 1e-6; -INFINITY before the first bet */
+	double alarm_log_e;         /* at the alarm, when the process started anew */
+	int64_t since_ms;           /* change-point estimate */
+	int64_t pinned_ms;          /* alarm, inherited: data from here on say whether it is ok */
+	uint64_t steps_pinned;      /* steps since then */
 	uint64_t held, held_surely; /* of these the last so many spoke for ok */
 	int64_t updated_ms;
 	struct measure measure; /* of the last step, for its summary; name NULL: none */
@@ -121,12 +121,13 @@ void comparison_restart(struct comparison *comparison);
 /* Makes count members, all empty, unless it has so many. */
 void comparison_bet(struct comparison *comparison, size_t count);
 
-/* Whether both sides have config's min since the last step, or a day has passed and each has any. */
+/* Whether both sides have config's min since the last step, or a day has passed and each has any.
+ */
 bool comparison_has_min(
 	const struct comparison *comparison, const struct terms *terms, bool reference);
 
-/* judge.c: the tick is over. Steps when the detector is ready; the verdict moves; what changes to or
- * from alarm becomes a finding. */
+/* judge.c: the tick is over. Steps when the detector is ready; the verdict moves; what changes to
+ * or from alarm becomes a finding. */
 void comparison_tick(struct comparison *comparison, const struct terms *terms);
 
 /* It takes the place of one that was superseded: once it is within tolerance, it says so. */
@@ -140,6 +141,11 @@ void comparison_supersede(
 struct finding comparison_finding(
 	const struct comparison *comparison, const struct terms *terms, enum verdict verdict);
 void finding_send(struct finding *finding, const struct terms *terms);
+
+/* Of detectors that keep a struct counts_rate. */
+struct counts_rate;
+void rate_write(const struct counts_rate *rate, struct bytes *out);
+void rate_read(struct counts_rate *rate, struct reader *in);
 
 /* records.c: its record, and its summary as JSON. */
 void comparison_write(const struct comparison *comparison, struct bytes *out);

@@ -2,11 +2,11 @@
  * level by EWMA, both directions.
  * THINKS. Source: statistics.md 5; core/stats/counts.h.
  *
- * Where little is expected per tick, ticks are taken together until 20 are expected; and the tolerance
- * is as wide as it must be for a level that follows the day with five minutes' delay to be known
- * (the slower one that the configured tolerance would need fires at every morning). A tick without a
- * window is no update: silence.c sees that. The reference of a span holds what was expected, in
- * thousandths of a request. */
+ * Where little is expected per tick, ticks are taken together until 20 are expected; and the
+ * tolerance is as wide as it must be for a level that follows the day with five minutes' delay to
+ * be known (the slower one that the configured tolerance would need fires at every morning). A tick
+ * without a window is no update: silence.c sees that. The reference of a span holds what was
+ * expected, in thousandths of a request. */
 #include "core/stats/counts.h"
 #include "core/stats/mixture.h"
 #include "detectors/table.h"
@@ -36,12 +36,7 @@ static void counts_write(const void *own, struct bytes *out)
 {
 	const struct counts *counts = own;
 
-	bytes_double(out, counts->rate.level);
-	bytes_double(out, counts->rate.phi_mean);
-	bytes_double(out, counts->rate.last);
-	bytes_double(out, counts->rate.last_season);
-	bytes_varint(out, counts->rate.ticks);
-	bytes_varint(out, counts->rate.differences);
+	rate_write(&counts->rate, out);
 	bytes_varint(out, counts->ticks);
 }
 
@@ -49,12 +44,7 @@ static void counts_read(void *own, struct reader *in)
 {
 	struct counts *counts = own;
 
-	counts->rate.level = reader_double(in);
-	counts->rate.phi_mean = reader_double(in);
-	counts->rate.last = reader_double(in);
-	counts->rate.last_season = reader_double(in);
-	counts->rate.ticks = reader_varint(in);
-	counts->rate.differences = reader_varint(in);
+	rate_read(&counts->rate, in);
 	counts->ticks = reader_varint(in);
 }
 
@@ -63,8 +53,8 @@ static bool is_known(const struct counts *counts)
 	return counts->ticks >= WARM_UP_TICKS && counts->rate.level >= LEVEL_MIN;
 }
 
-/* The level is an EWMA of relative variance phi / (2 x requests in LEVEL_S); its sd is to be a third of
- * the tolerance, as counts.h wants it. */
+/* The level is an EWMA of relative variance phi / (2 x requests in LEVEL_S); its sd is to be a
+ * third of the tolerance, as counts.h wants it. */
 static double tolerance_of(const struct counts *counts, const struct terms *terms)
 {
 	double tolerance = terms->model->tolerate.rate - 1;
@@ -93,8 +83,8 @@ static void counts_step(struct comparison *comparison, const struct terms *terms
 	double log_e[COUNTS_RATE_FACTORS] = {0};
 	double expected = counts->rate.level * ticks;
 
-	if (is_known(counts) && counts_rate_judge(&counts->rate, &options, comparison->arm.n, ticks,
-					log_e)) {
+	if (is_known(counts) &&
+		counts_rate_judge(&counts->rate, &options, comparison->arm.n, ticks, log_e)) {
 		comparison_bet(comparison, COUNTS_RATE_FACTORS);
 		sr_step(comparison->members, COUNTS_RATE_FACTORS, log_e,
 			comparison->waiting_from_ms);
@@ -118,8 +108,8 @@ static double expected_of(const struct sample *sample)
 }
 
 /* The sd of the ratio is at most half the tolerance. */
-static bool counts_enough(const struct comparison *comparison, const struct terms *terms,
-	const struct sample *sample)
+static bool counts_enough(
+	const struct comparison *comparison, const struct terms *terms, const struct sample *sample)
 {
 	const struct counts *counts = comparison->own;
 	double half = fmax(tolerance_of(counts, terms), 0.01) / 2;
@@ -136,8 +126,8 @@ static size_t counts_measure(const struct comparison *comparison, const struct t
 	double phi = counts_rate_phi(&counts->rate);
 	double tolerance = tolerance_of(counts, terms);
 	double ratio = (double)sample->arm.n / expected;
-	struct mixture normal = {.kind = MIXTURE_NORMAL_TWO,
-		.rho = mixture_rho_two(phi * TUNED, MEASURE_ALPHA)};
+	struct mixture normal = {
+		.kind = MIXTURE_NORMAL_TWO, .rho = mixture_rho_two(phi * TUNED, MEASURE_ALPHA)};
 	double radius = mixture_bound(&normal, phi * expected, MEASURE_ALPHA) / expected;
 
 	if (!(expected > 0))

@@ -4,9 +4,9 @@
  *
  * Cut i is the first bin edge at or above tolerance x quantile p: within tolerance at most 1 - p of
  * the requests lie above it, or what the past's own uncertainty leaves of that. */
+#include "core/memory.h"
 #include "core/stats/counts.h"
 #include "core/stats/quantile.h"
-#include "core/memory.h"
 #include "detectors/past.h"
 #include "detectors/table.h"
 #include "detectors/words.h"
@@ -14,11 +14,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { CUTS = 4, BETS = CUTS * COUNTS_BERNOULLI_FACTORS, ENOUGH_MIN = 100, DAY_MS = 86400000 };
+enum { CUTS = 4, BETS = CUTS * COUNTS_BERNOULLI_FACTORS, DAY_MS = 86400000 };
 
 static const double quantiles[CUTS] = {0.5, 0.9, 0.95, 0.99};
-static const char *const quantile_words[CUTS] = {"median", "90th percentile", "95th percentile",
-	"99th percentile"};
+static const char *const quantile_words[CUTS] = {
+	"median", "90th percentile", "95th percentile", "99th percentile"};
 
 /* The quantile of a tally of latencies; 0 if it is empty. */
 static double latency_quantile(const struct tally *tally, double p)
@@ -63,11 +63,6 @@ static double tolerance_of(const struct terms *terms, size_t i)
 	return i ? terms->model->tolerate.latency_p99 : terms->model->tolerate.latency_p50;
 }
 
-static bool cuts_ready(const struct comparison *comparison, const struct terms *terms)
-{
-	return comparison_has_min(comparison, terms, false);
-}
-
 static void bet(struct comparison *comparison, const struct terms *terms)
 {
 	struct past *past = comparison->own;
@@ -76,7 +71,8 @@ static void bet(struct comparison *comparison, const struct terms *terms)
 	for (size_t i = 0; i < CUTS; i++) {
 		double *of_cut = log_e + i * COUNTS_BERNOULLI_FACTORS;
 		double shares[COUNTS_BERNOULLI_FACTORS];
-		double cut = tolerance_of(terms, i) * latency_quantile(&past->history, quantiles[i]);
+		double cut =
+			tolerance_of(terms, i) * latency_quantile(&past->history, quantiles[i]);
 		double limit = past_share_limit(past, i, 1 - quantiles[i]);
 
 		counts_bernoulli_grid(limit, true, shares);
@@ -102,33 +98,10 @@ static void cuts_step(struct comparison *comparison, const struct terms *terms)
 	comparison->n_reference = past->history.n;
 }
 
-static bool cuts_informed(const struct comparison *comparison)
-{
-	return past_is_known(comparison->own, comparison);
-}
-
-static bool cuts_enough(const struct comparison *comparison, const struct terms *terms,
-	const struct sample *sample)
-{
-	(void)comparison;
-	(void)terms;
-	return sample->arm.n >= ENOUGH_MIN;
-}
-
-static struct sides sides_of(const struct comparison *comparison, const struct sample *sample)
-{
-	const struct past *past = comparison->own;
-
-	return (struct sides){.layout = LAYOUT_LATENCY,
-		.names = &comparison->names,
-		.arm = &sample->arm,
-		.reference = &past->history};
-}
-
 static size_t cuts_measure(const struct comparison *comparison, const struct terms *terms,
 	const struct sample *sample, struct measure *list)
 {
-	struct sides sides = sides_of(comparison, sample);
+	struct sides sides = past_sides(comparison, sample);
 
 	return measure_signal("latency", &sides, &terms->model->tolerate, list);
 }
@@ -136,7 +109,7 @@ static size_t cuts_measure(const struct comparison *comparison, const struct ter
 static void cuts_tell(const struct comparison *comparison, const struct terms *terms,
 	const struct sample *sample, struct evidence *evidence)
 {
-	struct sides sides = sides_of(comparison, sample);
+	struct sides sides = past_sides(comparison, sample);
 	size_t order[WORDS_STRONGEST];
 	size_t count = words_strongest(comparison, order);
 	bool said[CUTS] = {false};
@@ -154,43 +127,20 @@ static void cuts_tell(const struct comparison *comparison, const struct terms *t
 	}
 }
 
-static void cuts_done(void *own)
-{
-	past_done(own);
-}
-
-static void cuts_write(const void *own, struct bytes *out)
-{
-	past_write(own, out);
-}
-
-static void cuts_read(void *own, struct reader *in)
-{
-	past_read(own, in);
-}
-
-static void cuts_forget(struct comparison *comparison)
-{
-	struct past *past = comparison->own;
-
-	past_done(past);
-	*past = (struct past){0};
-}
-
 const struct detector cuts_latency = {
 	.name = "cuts",
 	.signal = "latency",
 	.rival = RIVAL_HISTORY,
 	.alarm_ms_max = DAY_MS,
 	.own_size = sizeof(struct past),
-	.own_done = cuts_done,
-	.own_write = cuts_write,
-	.own_read = cuts_read,
-	.ready = cuts_ready,
+	.own_done = past_done,
+	.own_write = past_write,
+	.own_read = past_read,
+	.ready = past_ready,
 	.step = cuts_step,
-	.informed = cuts_informed,
-	.enough = cuts_enough,
+	.informed = past_informed,
+	.enough = past_enough,
 	.measure = cuts_measure,
 	.tell = cuts_tell,
-	.forget = cuts_forget,
+	.forget = past_forget,
 };

@@ -214,8 +214,8 @@ static void tell_again(struct comparison *comparison, const struct terms *terms)
 	tell(comparison, terms, comparison->since_ms, &finding);
 }
 
-/* Evidence that went on for an hour would take another one to fade: at the line it starts anew, as at
- * the alarm. */
+/* Evidence that went on for an hour would take another one to fade: at the line it starts anew, as
+ * at the alarm. */
 static void renew(struct comparison *comparison, const struct terms *terms)
 {
 	if (comparison->log_e < terms->line)

@@ -88,8 +88,8 @@ static struct arrays edges_of(const struct sides *sides)
 	struct arrays arrays = arrays_new((size_t)(high - low) + 1);
 
 	for (size_t k = 0; k < arrays.bins; k++)
-		layout_edges(sides->layout, low + (int32_t)k, &arrays.values[k],
-			&arrays.values[k + 1]);
+		layout_edges(
+			sides->layout, low + (int32_t)k, &arrays.values[k], &arrays.values[k + 1]);
 	for (size_t i = 0; i < arm->count; i++)
 		arrays.arm[arm->bins[i].bin - low] = arm->bins[i].count;
 	for (size_t i = 0; i < reference->count; i++)
@@ -109,8 +109,7 @@ static struct measure quantile_ratio(
 	double of_arm = NAN;
 	double of_reference = NAN;
 
-	if (effect_quantile_ratio(
-		    &reference, &arm, &quantile, QUANTILE_GEOMETRIC, &measure.effect))
+	if (effect_quantile_ratio(&reference, &arm, &quantile, QUANTILE_GEOMETRIC, &measure.effect))
 		return measure;
 	quantile_value(&arm, p, QUANTILE_GEOMETRIC, &of_arm);
 	quantile_value(&reference, p, QUANTILE_GEOMETRIC, &of_reference);
@@ -128,16 +127,17 @@ static size_t latency(
 	return 2;
 }
 
-/* A side without failures has no estimate of a ratio that would mean anything: an arm without any is
- * never worse. */
+/* A side without failures has no estimate of a ratio that would mean anything: an arm without any
+ * is never worse. */
 static size_t errors(
 	const struct sides *sides, const struct tolerance *tolerate, struct measure *list)
 {
 	struct effect_rate arm = {tally_of(sides->arm, 1), sides->arm->n};
 	struct effect_rate reference = {tally_of(sides->reference, 1), sides->reference->n};
 
-	list[0] = (struct measure){
-		.name = "failure ratio", .tolerance = tolerate->errors, .ceiling = tolerate->errors};
+	list[0] = (struct measure){.name = "failure ratio",
+		.tolerance = tolerate->errors,
+		.ceiling = tolerate->errors};
 	if (!effect_rate_ratio(reference, arm, &level, &list[0].effect))
 		return 0;
 	if (arm.happened == 0) {
@@ -149,8 +149,8 @@ static size_t errors(
 }
 
 /* The share of one kind on both sides: judged - reference. parts: among how many it was chosen. */
-static bool share_difference(struct effect_rate reference, struct effect_rate arm, size_t parts,
-	struct effect *effect)
+static bool share_difference(
+	struct effect_rate reference, struct effect_rate arm, size_t parts, struct effect *effect)
 {
 	const uint64_t of_reference[] = {reference.happened, reference.total - reference.happened};
 	const uint64_t of_arm[] = {arm.happened, arm.total - arm.happened};
@@ -230,8 +230,7 @@ static double class_tolerance(double share, const struct tolerance *tolerate)
 	return fmax(tolerate->class_abs, tolerate->class_rel * share);
 }
 
-static double class_strain(
-	const struct sides *sides, int32_t bin, const struct tolerance *tolerate)
+static double class_strain(const struct sides *sides, int32_t bin, const struct tolerance *tolerate)
 {
 	double share = share_of(sides->reference, bin);
 
@@ -326,7 +325,8 @@ static void score_values(const struct sides *sides, struct evidence *evidence)
 	uint64_t arm = special_count(sides->arm);
 	uint64_t reference = special_count(sides->reference);
 
-	add_value(evidence, "mean", mean_of(arrays.arm, &arrays), mean_of(arrays.reference, &arrays));
+	add_value(
+		evidence, "mean", mean_of(arrays.arm, &arrays), mean_of(arrays.reference, &arrays));
 	if (arm + reference > 0)
 		add_value(evidence, "share without a number", (double)arm / (double)sides->arm->n,
 			(double)reference / (double)sides->reference->n);
@@ -363,8 +363,8 @@ static void class_values(const struct sides *sides, struct evidence *evidence)
 
 static const struct {
 	const char *signal;
-	size_t (*measure)(const struct sides *sides, const struct tolerance *tolerate,
-		struct measure *list);
+	size_t (*measure)(
+		const struct sides *sides, const struct tolerance *tolerate, struct measure *list);
 	void (*values)(const struct sides *sides, struct evidence *evidence);
 } signals[] = {
 	{"latency", latency, latency_values},

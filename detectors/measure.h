@@ -16,12 +16,12 @@ enum { MEASURES_MAX = 2 };
 
 struct measure {
 	const char *name;
-	struct effect effect; /* low, high NaN: cannot be said yet */
-	double tolerance;     /* as the configuration says it */
+	struct effect effect;  /* low, high NaN: cannot be said yet */
+	double tolerance;      /* as the configuration says it */
 	double floor, ceiling; /* what is tolerated: floor <= effect <= ceiling */
 };
 
-bool measure_is_beyond(const struct measure *measure);       /* the estimate is */
+bool measure_is_beyond(const struct measure *measure);        /* the estimate is */
 bool measure_is_surely_beyond(const struct measure *measure); /* the whole interval is */
 bool measure_is_within(const struct measure *measure);
 bool measure_is_surely_within(const struct measure *measure);

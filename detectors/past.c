@@ -13,20 +13,25 @@ enum {
 	KNOWN_STEPS = 30,
 	SPREAD_MEMORY = 64, /* batches */
 	SPREAD_PRIOR = 8,   /* imagined batches of independent requests */
+	ENOUGH_MIN = 100,
 };
 
 #define RESIDUAL_MAX 25.0 /* one bad batch must not blind the detector for long */
 #define LIMIT_ALPHA 0.001
 
-void past_done(struct past *past)
+void past_done(void *own)
 {
+	struct past *past = own;
+
 	tally_done(&past->history);
 	tally_done(&past->young);
 	tally_done(&past->old);
 }
 
-void past_write(const struct past *past, struct bytes *out)
+void past_write(const void *own, struct bytes *out)
 {
+	const struct past *past = own;
+
 	tally_write(&past->history, out);
 	tally_write(&past->young, out);
 	tally_write(&past->old, out);
@@ -37,8 +42,10 @@ void past_write(const struct past *past, struct bytes *out)
 		bytes_double(out, past->spread[i]);
 }
 
-void past_read(struct past *past, struct reader *in)
+void past_read(void *own, struct reader *in)
 {
+	struct past *past = own;
+
 	tally_read(&past->history, in);
 	tally_read(&past->young, in);
 	tally_read(&past->old, in);
@@ -59,12 +66,12 @@ static void learn_spread(struct past *past, size_t i, int32_t bin)
 	double weight = (double)(past->batches < SPREAD_MEMORY ? past->batches + SPREAD_PRIOR
 							       : SPREAD_MEMORY);
 
-	if (!past->spread[i])
+	if (!(past->spread[i] > 0))
 		past->spread[i] = 1;
 	if (variance > 0)
-		past->spread[i] += (fmin(distance * distance / variance, RESIDUAL_MAX) -
-					   past->spread[i]) /
-				   weight;
+		past->spread[i] +=
+			(fmin(distance * distance / variance, RESIDUAL_MAX) - past->spread[i]) /
+			weight;
 }
 
 static void forget_half(struct past *past, int64_t now_ms)
@@ -114,8 +121,8 @@ double past_share_limit(struct past *past, size_t i, double share)
 	double n = floor((double)past->history.n / past_spread(past, i));
 	double low;
 
-	if (!past->limit[i] && !mixture_bernoulli_interval((uint64_t)round(share * n), (uint64_t)n,
-				       LIMIT_ALPHA, n, &low, &past->limit[i]))
+	if (!(past->limit[i] > 0) && !mixture_bernoulli_interval((uint64_t)round(share * n),
+					     (uint64_t)n, LIMIT_ALPHA, n, &low, &past->limit[i]))
 		past->limit[i] = 1;
 	return past->limit[i];
 }
@@ -123,4 +130,38 @@ double past_share_limit(struct past *past, size_t i, double share)
 bool past_is_known(const struct past *past, const struct comparison *comparison)
 {
 	return past->history.n >= KNOWN_MIN && comparison->steps >= KNOWN_STEPS;
+}
+
+bool past_ready(const struct comparison *comparison, const struct terms *terms)
+{
+	return comparison_has_min(comparison, terms, false);
+}
+
+bool past_informed(const struct comparison *comparison)
+{
+	return past_is_known(comparison->own, comparison);
+}
+
+bool past_enough(
+	const struct comparison *comparison, const struct terms *terms, const struct sample *sample)
+{
+	(void)comparison;
+	(void)terms;
+	return sample->arm.n >= ENOUGH_MIN;
+}
+
+void past_forget(struct comparison *comparison)
+{
+	past_done(comparison->own);
+	*(struct past *)comparison->own = (struct past){0};
+}
+
+struct sides past_sides(const struct comparison *comparison, const struct sample *sample)
+{
+	const struct past *past = comparison->own;
+
+	return (struct sides){.layout = comparison->layout,
+		.names = &comparison->names,
+		.arm = &sample->arm,
+		.reference = &past->history};
 }

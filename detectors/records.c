@@ -2,6 +2,7 @@
  * THINKS. The record: version, detector and signal, then the fields in the order below. */
 #include "core/json_tree.h"
 #include "core/memory.h"
+#include "core/stats/counts.h"
 #include "detectors/table.h"
 
 #include <inttypes.h>
@@ -13,6 +14,26 @@ enum { RECORD_VERSION = 1, MEMBERS_MAX = 4096 };
 static void write_text(const char *text, struct bytes *out)
 {
 	bytes_sized(out, text, strlen(text));
+}
+
+void rate_write(const struct counts_rate *rate, struct bytes *out)
+{
+	bytes_double(out, rate->level);
+	bytes_double(out, rate->phi_mean);
+	bytes_double(out, rate->last);
+	bytes_double(out, rate->last_season);
+	bytes_varint(out, rate->ticks);
+	bytes_varint(out, rate->differences);
+}
+
+void rate_read(struct counts_rate *rate, struct reader *in)
+{
+	rate->level = reader_double(in);
+	rate->phi_mean = reader_double(in);
+	rate->last = reader_double(in);
+	rate->last_season = reader_double(in);
+	rate->ticks = reader_varint(in);
+	rate->differences = reader_varint(in);
 }
 
 static void write_life(const struct comparison *comparison, struct bytes *out)

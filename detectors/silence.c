@@ -42,12 +42,7 @@ static void silence_write(const void *own, struct bytes *out)
 	bytes_double(out, silence->gap_ms);
 	bytes_double(out, silence->recent_events);
 	bytes_double(out, silence->recent_ms);
-	bytes_double(out, silence->rate.level);
-	bytes_double(out, silence->rate.phi_mean);
-	bytes_double(out, silence->rate.last);
-	bytes_double(out, silence->rate.last_season);
-	bytes_varint(out, silence->rate.ticks);
-	bytes_varint(out, silence->rate.differences);
+	rate_write(&silence->rate, out);
 	bytes_zigzag(out, silence->broken_ms);
 }
 
@@ -61,12 +56,7 @@ static void silence_read(void *own, struct reader *in)
 	silence->gap_ms = reader_double(in);
 	silence->recent_events = reader_double(in);
 	silence->recent_ms = reader_double(in);
-	silence->rate.level = reader_double(in);
-	silence->rate.phi_mean = reader_double(in);
-	silence->rate.last = reader_double(in);
-	silence->rate.last_season = reader_double(in);
-	silence->rate.ticks = reader_varint(in);
-	silence->rate.differences = reader_varint(in);
+	rate_read(&silence->rate, in);
 	silence->broken_ms = reader_zigzag(in);
 }
 
@@ -166,7 +156,8 @@ static bool is_habit(const struct silence *silence)
 	int64_t apart = silence->last_ms - silence->broken_ms;
 	int64_t off = apart % DAY_MS;
 
-	return silence->broken_ms && apart >= DAY_MS / 2 && (off <= HOUR_MS || off >= DAY_MS - HOUR_MS);
+	return silence->broken_ms && apart >= DAY_MS / 2 &&
+	       (off <= HOUR_MS || off >= DAY_MS - HOUR_MS);
 }
 
 static void learn_gap(struct silence *silence, double gap_ms, bool alarmed)

@@ -1,7 +1,7 @@
 /* detectors/step.h: the fold of the detectors over the close records of one partition: ticks in,
  * findings and verdicts out.
- * THINKS: no I/O, no clock. What it says depends on the records and the configuration alone, never on
- * how ticks were spread over records, nor on restarts in between (detectors_restore() of what
+ * THINKS: no I/O, no clock. What it says depends on the records and the configuration alone, never
+ * on how ticks were spread over records, nor on restarts in between (detectors_restore() of what
  * detectors_change() stored). docs/detectors.md says what is judged against what. */
 #ifndef DETECTORS_STEP_H
 #define DETECTORS_STEP_H
@@ -13,21 +13,22 @@
 
 struct detectors;
 
-
 /* log_name: "TOPIC-PARTITION". config must outlive it, or be replaced. */
 struct detectors *detectors_new(const struct config *config, const char *log_name);
 void detectors_free(struct detectors *detectors);
 void detectors_configure(struct detectors *detectors, const struct config *config);
 
-/* One record of table "state", before anything else: a store_record (ports/store.h). RC_FATAL: damaged,
- * or of a later version. */
+/* One record of table "state", before anything else: a store_record (ports/store.h). RC_FATAL:
+ * damaged, or of a later version. */
 enum rc detectors_restore(void *detectors, struct view field, struct view data, struct err *err);
 
-/* The log is that of ingest's fold under this epoch. Another one than before is a new life: everything
- * is forgotten, the cursor stands at its first record, and it counts as a gap. True: it is one. */
+/* The log is that of ingest's fold under this epoch. Another one than before is a new life:
+ * everything is forgotten, the cursor stands at its first record, and it counts as a gap. True: it
+ * is one. */
 bool detectors_follow(struct detectors *detectors, const char *epoch);
 
-uint64_t detectors_next(const struct detectors *detectors); /* sequence of the next close record, from 1 */
+uint64_t detectors_next(
+	const struct detectors *detectors); /* sequence of the next close record, from 1 */
 
 /* Folds one record. One below detectors_next() was folded before: ignored. One above it: what lies
  * between is lost; it counts as a gap, and the ticks in it as ticks without windows. */
@@ -39,7 +40,7 @@ void detectors_change(struct detectors *detectors, struct change *change);
 struct detectors_counts {
 	uint64_t findings[VERDICT_SUPERSEDED + 1]; /* by verdict, since this process began */
 	uint64_t records, ticks, steps;            /* likewise */
-	uint64_t gaps, records_lost;               /* of the state; a new life counts as a gap of 0 */
+	uint64_t gaps, records_lost; /* of the state; a new life counts as a gap of 0 */
 	size_t models, comparisons;
 	size_t verdicts[VERDICT_SUPERSEDED + 1]; /* comparisons by verdict */
 };

@@ -16,7 +16,7 @@ void tally_done(struct tally *tally); /* frees; all zero again */
 void tally_clear(struct tally *tally);
 void tally_add(struct tally *tally, int32_t bin, uint64_t times);
 void tally_merge(struct tally *tally, const struct tally *other);
-void tally_halve(struct tally *tally); /* every count, rounded down */
+void tally_halve(struct tally *tally);                 /* every count, rounded down */
 void tally_move(struct tally *to, struct tally *from); /* to is dropped, from left empty */
 
 uint64_t tally_of(const struct tally *tally, int32_t bin);

@@ -25,6 +25,11 @@ enum role role_of(const char *name)
 	return ROLES;
 }
 
+enum role role_other(enum role role)
+{
+	return role == ROLE_CANARY ? ROLE_PRODUCTION : ROLE_CANARY;
+}
+
 void traffic_done(struct traffic *traffic)
 {
 	free(traffic->list);
@@ -143,7 +148,7 @@ void traffic_tick(struct traffic *traffic, const struct closed_tick *tick)
 	sum(traffic, recent, now);
 	for (size_t i = 0; i < traffic->count; i++) {
 		struct version *version = &traffic->list[i];
-		enum role other = version->role == ROLE_CANARY ? ROLE_PRODUCTION : ROLE_CANARY;
+		enum role other = role_other(version->role);
 
 		version->role_since += now[version->role];
 		version->other_since += now[other];
@@ -151,7 +156,8 @@ void traffic_tick(struct traffic *traffic, const struct closed_tick *tick)
 			continue;
 		version->last_ms = tick->to_ms;
 		version->share = version->recent / recent[version->role];
-		version->ratio = recent[other] > version->recent ? version->recent / recent[other] : 1;
+		version->ratio =
+			recent[other] > version->recent ? version->recent / recent[other] : 1;
 		version->role_since = version->other_since = 0;
 	}
 	forget_old(traffic, tick);

@@ -59,7 +59,9 @@ void words_add(struct evidence *evidence, double log_r, const char *format, ...)
 
 static const char *percentile(double cut)
 {
-	return cut == 0.999 ? "99.9th" : cut == 0.99 ? "99th" : cut == 0.95 ? "95th"
+	return cut == 0.999  ? "99.9th"
+	       : cut == 0.99 ? "99th"
+	       : cut == 0.95 ? "95th"
 	       : cut == 0.05 ? "5th"
 			     : "1st";
 }

@@ -14,7 +14,6 @@ size_t words_strongest(const struct comparison *comparison, size_t order[WORDS_S
 /* Add one move to the evidence. */
 void words_bank(const struct comparison *comparison, struct bank_move move, double log_r,
 	struct evidence *evidence);
-void words_add(struct evidence *evidence, double log_r, const char *format, ...)
-	PRINTF_LIKE(3, 4);
+void words_add(struct evidence *evidence, double log_r, const char *format, ...) PRINTF_LIKE(3, 4);
 
 #endif

@@ -148,9 +148,8 @@ void deadletter_disguise(struct view payload, struct bytes *out)
 
 	for (size_t i = 0; i < payload.size; i++) {
 		char c = payload.data[i];
-		size_t word = quoted ? 0
-				     : word_length((struct view){
-					       payload.data + i, payload.size - i});
+		size_t word =
+			quoted ? 0 : word_length((struct view){payload.data + i, payload.size - i});
 
 		if (word) {
 			bytes_add(out, payload.data + i, word);
@@ -214,8 +213,8 @@ static void emit(const struct config *config, const struct deadletter *letter,
 	change_emit(change, TOPIC_DEADLETTER, view_of(fingerprint), value, &headers);
 }
 
-void deadletters_add(struct deadletters *deadletters, const struct deadletter *letter,
-	struct change *change)
+void deadletters_add(
+	struct deadletters *deadletters, const struct deadletter *letter, struct change *change)
 {
 	char fingerprint[FINGERPRINT_SIZE];
 
@@ -234,7 +233,8 @@ void deadletters_add(struct deadletters *deadletters, const struct deadletter *l
 static void group_to_json(
 	const struct group *group, const char *topic, int32_t partition, struct bytes *out)
 {
-	bytes_format(out, "{\"kind\":\"deadletter\",\"fingerprint\":\"%s\",\"code\":\"%s\",\"detail\":",
+	bytes_format(out,
+		"{\"kind\":\"deadletter\",\"fingerprint\":\"%s\",\"code\":\"%s\",\"detail\":",
 		group->fingerprint, group->code);
 	json_add_text(out, view_of(group->detail));
 	bytes_format(out,
@@ -247,8 +247,8 @@ static void group_to_json(
 		bytes_format(out, ",\"partition\":%d,\"offset\":%" PRId64 "}", (int)partition,
 			group->samples[i]);
 	}
-	bytes_format(out, "],\"second\":%" PRId64 ",\"sent\":%" PRId64 "}", group->second,
-		group->sent);
+	bytes_format(
+		out, "],\"second\":%" PRId64 ",\"sent\":%" PRId64 "}", group->second, group->sent);
 }
 
 void deadletters_change(struct deadletters *deadletters, const char *topic, int32_t partition,

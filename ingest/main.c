@@ -83,8 +83,7 @@ static void note_unwell(struct room *room, const struct err *err)
 
 /* ---- which partitions are ours */
 
-static struct partition *find_partition(
-	const struct room *room, const char *topic, int32_t number)
+static struct partition *find_partition(const struct room *room, const char *topic, int32_t number)
 {
 	for (size_t i = 0; i < room->count; i++)
 		if (room->partitions[i]->number == number &&
@@ -99,8 +98,7 @@ static struct partition *need_partition(struct room *room, const char *topic, in
 
 	if (partition)
 		return partition;
-	room->partitions =
-		memory_grow(room->partitions, room->count + 1, sizeof *room->partitions);
+	room->partitions = memory_grow(room->partitions, room->count + 1, sizeof *room->partitions);
 	room->partitions[room->count] = partition_new(&room->ports, topic, number);
 	return room->partitions[room->count++];
 }
@@ -120,8 +118,8 @@ static void keep_only(struct room *room, struct partition *const *kept, size_t k
 	}
 }
 
-/* All partitions of all topics are counted through; ours are those whose number leaves our instance as rest. A
- * topic that is not there yet shifts later ones when it comes: overlap is harmless. */
+/* All partitions of all topics are counted through; ours are those whose number leaves our instance
+ * as rest. A topic that is not there yet shifts later ones when it comes: overlap is harmless. */
 static enum rc look_for_partitions(struct room *room, struct err *err)
 {
 	const struct config_kafka *kafka = &room->ports.config->kafka;
@@ -192,8 +190,8 @@ static enum rc take(struct room *room, struct err *err)
 	struct partition *partition = NULL;
 	struct log_gap gap;
 	size_t count;
-	enum rc rc = log_take(
-		room->ports.reader, TAKE_WAIT_MS, TAKE_MAX, &messages, &count, &gap, err);
+	enum rc rc =
+		log_take(room->ports.reader, TAKE_WAIT_MS, TAKE_MAX, &messages, &count, &gap, err);
 
 	if (rc == RC_REJECT) {
 		partition = find_partition(room, gap.topic, gap.partition);
@@ -224,8 +222,8 @@ static enum rc turn_partitions(struct room *room, struct err *err)
 {
 	for (size_t i = 0; i < room->count; i++) {
 		struct partition *partition = room->partitions[i];
-		enum rc rc = partition->ingest ? partition_turn(partition, &room->ports, err)
-					       : RC_OK;
+		enum rc rc =
+			partition->ingest ? partition_turn(partition, &room->ports, err) : RC_OK;
 
 		if (rc == RC_FATAL)
 			return rc;
@@ -247,12 +245,11 @@ static void give_back_written(struct room *room)
 	for (size_t i = 0; i < count; i++)
 		for (size_t k = 0; k < room->count; k++)
 			if (outbox_number(room->partitions[k]->outbox) == tags[i] >> 48)
-				outbox_written(
-					room->partitions[k]->outbox, tags[i], delivered[i]);
+				outbox_written(room->partitions[k]->outbox, tags[i], delivered[i]);
 }
 
-/* Redis, Kafka and the prefix stay as they were at the start; all else is folded under the new configuration,
- * which the next close record of each partition names. */
+/* Redis, Kafka and the prefix stay as they were at the start; all else is folded under the new
+ * configuration, which the next close record of each partition names. */
 static void reload(struct room *room)
 {
 	struct config *fresh = memory_new(1, sizeof *fresh);
@@ -418,8 +415,7 @@ int main(int argc, char **argv)
 	struct err err = {0};
 	int exit_status;
 
-	if (!service_open(
-		    &room.service, "ingest", SERVICE_INGEST, true, argc, argv, &exit_status))
+	if (!service_open(&room.service, "ingest", SERVICE_INGEST, true, argc, argv, &exit_status))
 		return exit_status;
 	enum rc rc = run(&room, &err);
 

@@ -107,8 +107,7 @@ static struct model *new_model(struct models *models, const char *name)
 	model->tick_ms = config_model(models->config, name, "")->tick_ms;
 	if (models->count == models->capacity) {
 		models->capacity = models->capacity * 2 + 16;
-		models->list =
-			memory_grow(models->list, models->capacity, sizeof(struct model *));
+		models->list = memory_grow(models->list, models->capacity, sizeof(struct model *));
 	}
 	models->list[models->count++] = model;
 	models->unconfigured += !model->configured;
@@ -143,10 +142,10 @@ static void drop_model(struct models *models, size_t place, struct change *chang
 	model_free(model);
 }
 
-/* The longest silent unconfigured model goes, if it has been silent for an hour and has nothing open. Until when
- * surely none has been is remembered, so that a flood of new names does not look through all models. */
-static bool make_room_for_model(
-	struct models *models, int64_t watermark_ms, struct change *change)
+/* The longest silent unconfigured model goes, if it has been silent for an hour and has nothing
+ * open. Until when surely none has been is remembered, so that a flood of new names does not look
+ * through all models. */
+static bool make_room_for_model(struct models *models, int64_t watermark_ms, struct change *change)
 {
 	size_t longest = models->count;
 	int64_t earliest = INT64_MAX;
@@ -164,8 +163,7 @@ static bool make_room_for_model(
 			longest = i;
 	}
 	models->no_room_until_ms = earliest + SILENT_MS;
-	if (longest == models->count ||
-		watermark_ms <= models->list[longest]->last_ts + SILENT_MS)
+	if (longest == models->count || watermark_ms <= models->list[longest]->last_ts + SILENT_MS)
 		return false;
 	drop_model(models, longest, change);
 	return true;
@@ -180,8 +178,7 @@ static bool may_enter(
 	       make_room_for_model(models, watermark_ms, change);
 }
 
-static struct version *find_version(
-	const struct model *model, const char *name, const char *role)
+static struct version *find_version(const struct model *model, const char *name, const char *role)
 {
 	for (size_t i = 0; i < model->version_count; i++)
 		if (strcmp(model->versions[i]->name, name) == 0 &&
@@ -196,8 +193,8 @@ static struct version *add_version(struct model *model, const char *name, const 
 
 	view_copy(view_of(name), version->name, sizeof version->name);
 	view_copy(view_of(role), version->role, sizeof version->role);
-	model->versions = memory_grow(
-		model->versions, model->version_count + 1, sizeof(struct version *));
+	model->versions =
+		memory_grow(model->versions, model->version_count + 1, sizeof(struct version *));
 	model->versions[model->version_count++] = version;
 	return version;
 }
@@ -228,7 +225,6 @@ static int64_t last_seen(const struct model *model, const char *name)
 	}
 	return last;
 }
-
 
 struct arm_key {
 	char text[3 * NAME_SIZE];
@@ -346,8 +342,8 @@ static bool make_room_for_version(struct model *model, int64_t watermark_ms)
 		const char *name = model->versions[i]->name;
 		int64_t seen = last_seen(model, name);
 
-		if (seen < longest_seen || (seen == longest_seen && seen != INT64_MAX &&
-						   strcmp(name, longest) < 0)) {
+		if (seen < longest_seen ||
+			(seen == longest_seen && seen != INT64_MAX && strcmp(name, longest) < 0)) {
 			view_copy(view_of(name), longest, sizeof longest);
 			longest_seen = seen;
 		}
@@ -358,8 +354,8 @@ static bool make_room_for_version(struct model *model, int64_t watermark_ms)
 	return true;
 }
 
-static bool may_have_version(struct models *models, struct model *model, const char *name,
-	int64_t watermark_ms)
+static bool may_have_version(
+	struct models *models, struct model *model, const char *name, int64_t watermark_ms)
 {
 	return find_version(model, name, NULL) ||
 	       (int64_t)versions_of(model) < models->config->limits.versions ||
@@ -401,8 +397,8 @@ static struct arm *known_arm(const struct models *models, const struct event *ev
 	return arm && with_version && !arm->version ? NULL : arm;
 }
 
-enum event_code models_admit(struct models *models, const struct event *event,
-	int64_t watermark_ms, struct change *change, struct arm **arm)
+enum event_code models_admit(struct models *models, const struct event *event, int64_t watermark_ms,
+	struct change *change, struct arm **arm)
 {
 	bool with_version = is_of_version(event);
 	char name[NAME_SIZE];
@@ -482,8 +478,7 @@ void models_change(struct models *models, struct change *change)
 		bytes_clear(&data);
 		bytes_format(&field, "model:%s", model->name);
 		model_to_json(model, &data);
-		change_put(change, TABLE_STATE, bytes_view(&field),
-			bytes_view(&data));
+		change_put(change, TABLE_STATE, bytes_view(&field), bytes_view(&data));
 		model->dirty = 0;
 	}
 	models->changed_count = 0;
@@ -530,8 +525,9 @@ enum rc models_restore(struct models *models, struct view data, struct err *err)
 	const struct tree_node *segments = tree_get(&tree, root, "segments");
 
 	if (!*name || !versions || !segments || models_find(models, view_of(name)))
-		return err_set(err, RC_FATAL, "a model's state is damaged: expected a new name, "
-					      "versions and segments");
+		return err_set(err, RC_FATAL,
+			"a model's state is damaged: expected a new name, "
+			"versions and segments");
 	struct model *model = new_model(models, name);
 
 	model->last_ts = tree_integer(&tree, root, "last_ts");

@@ -1,6 +1,6 @@
-/* ingest/models.h: the models that a partition knows: their versions, segments, arms, and what is open of them.
- * THINKS. Who is admitted depends on the log and the state alone, so that reading it again decides the same.
- * Part of the fold of ingest/step.h. */
+/* ingest/models.h: the models that a partition knows: their versions, segments, arms, and what is
+ * open of them. THINKS. Who is admitted depends on the log and the state alone, so that reading it
+ * again decides the same. Part of the fold of ingest/step.h. */
 #ifndef INGEST_MODELS_H
 #define INGEST_MODELS_H
 
@@ -12,7 +12,12 @@
 
 enum level { LEVEL_TICK, LEVEL_MINUTE, LEVEL_TEN_MINUTES, LEVELS };
 enum signal {
-	SIGNAL_LATENCY, SIGNAL_ERRORS, SIGNAL_RATE, SIGNAL_SCORE, SIGNAL_CLASS, SIGNAL_LATE,
+	SIGNAL_LATENCY,
+	SIGNAL_ERRORS,
+	SIGNAL_RATE,
+	SIGNAL_SCORE,
+	SIGNAL_CLASS,
+	SIGNAL_LATE,
 	SIGNALS,
 };
 extern const char *const signal_names[SIGNALS];
@@ -45,11 +50,13 @@ struct version {
 	size_t open; /* windows of it, so without rate and late */
 };
 
-/* (version, role, segment) of a model. The one without a version is the lane: rate and late go by it. */
+/* (version, role, segment) of a model. The one without a version is the lane: rate and late go by
+ * it. */
 struct arm {
 	struct series series; /* signal "" */
 	struct model *model;
-	struct version *version; /* NULL: this is a lane, and no event without a version was one of a version */
+	struct version *version; /* NULL: this is a lane, and no event without a version was one of
+				    a version */
 	struct arm *lane;        /* itself when its version is "" */
 	enum layout score_layout;
 	struct cells cells[LEVELS];
@@ -85,11 +92,11 @@ struct models { /* all zero but config is valid and empty */
 void models_done(struct models *models);
 struct model *models_find(const struct models *models, struct view name);
 
-/* The arm of an event. E_GOOD: admitting model, version and segment where they are new; what had to make
- * room is dropped from the state in change. E_CARD_MODEL, E_CARD_VERSION: nothing has changed. The arm of an
- * event that is not one of a version (labels, heartbeats...) is the lane. */
-enum event_code models_admit(struct models *models, const struct event *event,
-	int64_t watermark_ms, struct change *change, struct arm **arm);
+/* The arm of an event. E_GOOD: admitting model, version and segment where they are new; what had to
+ * make room is dropped from the state in change. E_CARD_MODEL, E_CARD_VERSION: nothing has changed.
+ * The arm of an event that is not one of a version (labels, heartbeats...) is the lane. */
+enum event_code models_admit(struct models *models, const struct event *event, int64_t watermark_ms,
+	struct change *change, struct arm **arm);
 
 /* Takes notice of an event of this arm: last seen. */
 void models_touch(struct models *models, struct arm *arm, const struct event *event);

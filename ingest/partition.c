@@ -14,9 +14,9 @@ enum {
 	STEP_EVERY_MS = 200,
 	STEP_MESSAGES_MAX = 20000,
 	PEEK_WAIT_MS = 1000,
-	IDLE_MS = 250,       /* without an event before time is taken to go on */
+	IDLE_MS = 250,         /* without an event before time is taken to go on */
 	END_AGE_MAX_MS = 2000, /* since the end of the log was last confirmed */
-	MARK_EVERY_MS = 5000, /* when no tick waits for one: silence must be noticed */
+	MARK_EVERY_MS = 5000,  /* when no tick waits for one: silence must be noticed */
 	LOAD_WAIT_MIN_MS = 50,
 	LOAD_WAIT_MAX_MS = 1000,
 };
@@ -63,8 +63,8 @@ static const struct format *format_of(const struct config *config, const char *t
 	return NULL;
 }
 
-/* An offset alone does not prove that the log is the one that was read: a topic may have been deleted and made
- * again, or have lost its tail and got a new one. */
+/* An offset alone does not prove that the log is the one that was read: a topic may have been
+ * deleted and made again, or have lost its tail and got a new one. */
 static enum rc check_log(
 	struct partition *partition, const struct partition_ports *ports, struct err *err)
 {
@@ -117,8 +117,8 @@ static enum rc load(
 	return RC_OK;
 }
 
-/* Drops memory; the next try is a little later, and later still until a step succeeds: another process may own
- * the fold, and two must not race. */
+/* Drops memory; the next try is a little later, and later still until a step succeeds: another
+ * process may own the fold, and two must not race. */
 static enum rc drop_for_a_while(
 	struct partition *partition, const struct partition_ports *ports, enum rc rc)
 {
@@ -139,8 +139,8 @@ enum rc partition_load(
 {
 	if (clock_monotonic_ms() < partition->load_at)
 		return RC_NONE;
-	partition->ingest = ingest_new(ports->config, partition->fold.log,
-		format_of(ports->config, partition->topic));
+	partition->ingest = ingest_new(
+		ports->config, partition->fold.log, format_of(ports->config, partition->topic));
 	enum rc rc = load(partition, ports, err);
 
 	return rc == RC_OK ? RC_OK : drop_for_a_while(partition, ports, rc);
@@ -218,8 +218,7 @@ static enum rc step(
 	CLEANUP(change_done) struct change change = {0};
 
 	ingest_change(partition->ingest, &change);
-	enum rc rc =
-		store_advance(ports->store, &partition->fold, &partition->head, &change, err);
+	enum rc rc = store_advance(ports->store, &partition->fold, &partition->head, &change, err);
 
 	if (rc != RC_OK)
 		return drop_for_a_while(partition, ports, rc);

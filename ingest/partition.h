@@ -1,13 +1,13 @@
-/* ingest/partition.h: one fold of ingest at its ports: loaded from the store, fed from the log, stepped, marked
- * while the log is idle, and loaded again after anything that went wrong.
- * TOUCHES: through store.h, log.h, outbox.h, clock.h. Never logs: main.c does. */
+/* ingest/partition.h: one fold of ingest at its ports: loaded from the store, fed from the log,
+ * stepped, marked while the log is idle, and loaded again after anything that went wrong. TOUCHES:
+ * through store.h, log.h, outbox.h, clock.h. Never logs: main.c does. */
 #ifndef INGEST_PARTITION_H
 #define INGEST_PARTITION_H
 
 #include "ingest/step.h"
 #include "ports/outbox.h"
 
-struct partition_ports { /* shared by all of a process */
+struct partition_ports {             /* shared by all of a process */
 	const struct config *config; /* the one that is in effect */
 	struct store *store;
 	struct log *log;
@@ -23,11 +23,11 @@ struct partition {
 	struct ingest *ingest; /* NULL: to be loaded */
 	struct head head;
 	struct outbox *outbox;
-	bool rewound; /* the log is another one: the next message tells where it begins */
-	bool wake;    /* the last step had outputs */
-	int64_t accepted;     /* events folded into windows or as late, when they were last looked at */
-	int64_t accepted_at;  /* monotonic, like all that follows */
-	int64_t accepted_ms;  /* event time then */
+	bool rewound;     /* the log is another one: the next message tells where it begins */
+	bool wake;        /* the last step had outputs */
+	int64_t accepted; /* events folded into windows or as late, when they were last looked at */
+	int64_t accepted_at; /* monotonic, like all that follows */
+	int64_t accepted_ms; /* event time then */
 	int64_t marked_at, stepped_at;
 	int64_t load_at;      /* not before */
 	int64_t load_wait_ms; /* grows while it fails */
@@ -39,8 +39,8 @@ struct partition *partition_new(
 	const struct partition_ports *ports, const char *topic, int32_t number);
 void partition_free(struct partition *partition, const struct partition_ports *ports);
 
-/* Loads the fold and has its log read from its cursor. RC_NONE: not yet, it failed a moment ago. RC_RETRY,
- * RC_FATAL: not loaded. */
+/* Loads the fold and has its log read from its cursor. RC_NONE: not yet, it failed a moment ago.
+ * RC_RETRY, RC_FATAL: not loaded. */
 enum rc partition_load(struct partition *partition, const struct partition_ports *ports,
 	struct err *err) MUST_CHECK;
 
@@ -48,15 +48,16 @@ enum rc partition_load(struct partition *partition, const struct partition_ports
 void partition_drop(struct partition *partition, const struct partition_ports *ports);
 
 /* RC_NONE: folded, and a gap was recorded before it (err says which). */
-enum rc partition_take(struct partition *partition, const struct log_message *message,
-	struct err *err) MUST_CHECK;
+enum rc partition_take(
+	struct partition *partition, const struct log_message *message, struct err *err) MUST_CHECK;
 
 /* What is wanted is not in the log: records the gap and reads on. err says what was recorded. */
 enum rc partition_gap(struct partition *partition, const struct partition_ports *ports,
 	const struct log_gap *gap, struct err *err) MUST_CHECK;
 
-/* A mark if the log is idle, a step if one is due, and the outbox. RC_REJECT: a dead letter that no topic takes
- * was lost. RC_RETRY: it was dropped, or only the outbox has to wait (it is loaded then). */
+/* A mark if the log is idle, a step if one is due, and the outbox. RC_REJECT: a dead letter that no
+ * topic takes was lost. RC_RETRY: it was dropped, or only the outbox has to wait (it is loaded
+ * then). */
 enum rc partition_turn(struct partition *partition, const struct partition_ports *ports,
 	struct err *err) MUST_CHECK;
 

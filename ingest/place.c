@@ -11,9 +11,9 @@
 
 enum {
 	CURSOR_VERSION = 1,
-	AHEAD_MS = 1000,           /* event time runs ahead of the broker's at most so far */
+	AHEAD_MS = 1000,            /* event time runs ahead of the broker's at most so far */
 	CLOSES_BYTES_MAX = 1 << 27, /* kept of close records, whatever their number */
-	TRAIL_BYTES = 1 << 22,     /* between two marks of the trail */
+	TRAIL_BYTES = 1 << 22,      /* between two marks of the trail */
 };
 
 void place_init(struct place *place, const char *log_name)
@@ -85,8 +85,7 @@ static void add_gap(struct place *place, int64_t from, int64_t to, struct view r
 		place->gap_count--;
 		memmove(place->gaps, place->gaps + 1, place->gap_count * sizeof *place->gaps);
 	} else {
-		place->gaps =
-			memory_grow(place->gaps, place->gap_count + 1, sizeof *place->gaps);
+		place->gaps = memory_grow(place->gaps, place->gap_count + 1, sizeof *place->gaps);
 	}
 	struct gap *gap = &place->gaps[place->gap_count++];
 
@@ -111,8 +110,8 @@ uint64_t place_trim(struct place *place, size_t bytes)
 	size_t passed = 0;
 
 	if (!last || place->closes_bytes - trail[last - 1].bytes >= TRAIL_BYTES)
-		trail[place->trail_count++] = (struct trail){
-			.sequence = place->closes, .bytes = place->closes_bytes};
+		trail[place->trail_count++] =
+			(struct trail){.sequence = place->closes, .bytes = place->closes_bytes};
 	place->closes_bytes += bytes;
 	while (passed + 1 < place->trail_count &&
 		(place->closes_bytes - trail[passed + 1].bytes > CLOSES_BYTES_MAX ||
@@ -176,8 +175,8 @@ static bool read_cursor(struct reader *reader, struct place *place)
 	return reader->ok;
 }
 
-static void add_by_name(struct bytes *out, const char *const names[], const int64_t values[],
-	size_t count)
+static void add_by_name(
+	struct bytes *out, const char *const names[], const int64_t values[], size_t count)
 {
 	bool first = true;
 
@@ -211,8 +210,9 @@ static void add_counters(const struct place *place, const char *log_name, struct
 	for (size_t i = 0; i < place->gap_count; i++) {
 		const struct gap *gap = &place->gaps[i];
 
-		bytes_format(out, "%s{\"from\":%" PRId64 ",\"to\":%" PRId64 ",\"reason\":",
-			i ? "," : "", gap->from, gap->to);
+		bytes_format(out,
+			"%s{\"from\":%" PRId64 ",\"to\":%" PRId64 ",\"reason\":", i ? "," : "",
+			gap->from, gap->to);
 		json_add_text(out, view_of(gap->reason));
 		bytes_text(out, "}");
 	}
@@ -239,8 +239,8 @@ static enum rc read_counters(struct place *place, struct view data, struct err *
 	counters->late = tree_integer(&tree, root, "late");
 	counters->duplicate = tree_integer(&tree, root, "duplicate");
 	counters->control = tree_integer(&tree, root, "control");
-	read_by_name(&tree, tree_get(&tree, root, "rejected"), event_code_names,
-		counters->rejected, E_CODES);
+	read_by_name(&tree, tree_get(&tree, root, "rejected"), event_code_names, counters->rejected,
+		E_CODES);
 	read_by_name(&tree, tree_get(&tree, root, "types"), event_type_names, counters->types,
 		EVENT_TYPES);
 	const struct tree_node *gaps = tree_get(&tree, root, "gaps");
@@ -258,11 +258,9 @@ void place_change(const struct place *place, const char *log_name, struct change
 	CLEANUP(bytes_done) struct bytes counters = {0};
 
 	add_cursor(place, &cursor);
-	change_put(change, TABLE_STATE, view_of("cursor"),
-		bytes_view(&cursor));
+	change_put(change, TABLE_STATE, view_of("cursor"), bytes_view(&cursor));
 	add_counters(place, log_name, &counters);
-	change_put(change, TABLE_STATE, view_of("counters"),
-		bytes_view(&counters));
+	change_put(change, TABLE_STATE, view_of("counters"), bytes_view(&counters));
 }
 
 enum rc place_restore(struct place *place, struct view field, struct view data, struct err *err)

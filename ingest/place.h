@@ -1,6 +1,5 @@
-/* ingest/place.h: where the fold stands: in its log, in event time, in its own streams; and what became of every
- * offset before.
- * THINKS. Part of the fold of ingest/step.h. */
+/* ingest/place.h: where the fold stands: in its log, in event time, in its own streams; and what
+ * became of every offset before. THINKS. Part of the fold of ingest/step.h. */
 #ifndef INGEST_PLACE_H
 #define INGEST_PLACE_H
 
@@ -16,20 +15,22 @@ struct gap {
 struct place {
 	char topic[256];
 	int32_t partition;
-	int64_t start, next;    /* offsets: first one folded, next one wanted; -1: none yet */
-	int64_t last_offset;    /* of the last message folded; -1: none since a gap */
-	uint64_t fingerprint;   /* of that message; 0: to be computed */
-	int64_t last_ts;        /* largest of an event; -1: none yet */
-	int64_t last_append_ms; /* largest known of an event; -1: none yet */
+	int64_t start, next;     /* offsets: first one folded, next one wanted; -1: none yet */
+	int64_t last_offset;     /* of the last message folded; -1: none since a gap */
+	uint64_t fingerprint;    /* of that message; 0: to be computed */
+	int64_t last_ts;         /* largest of an event; -1: none yet */
+	int64_t last_append_ms;  /* largest known of an event; -1: none yet */
 	int64_t last_arrival_ms; /* largest append time of any message; -1: none known */
-	int64_t again_until_ms; /* what was appended so far came before and is not counted again; -1: nothing */
-	int64_t watermark_ms;   /* 0: none yet */
-	uint64_t closes, marks; /* numbers of the last entries of those streams */
-	char config_digest[65]; /* of the configuration that the last close record is under */
+	int64_t again_until_ms;  /* what was appended so far came before and is not counted again;
+				    -1: nothing */
+	int64_t watermark_ms;    /* 0: none yet */
+	uint64_t closes, marks;  /* numbers of the last entries of those streams */
+	char config_digest[65];  /* of the configuration that the last close record is under */
 	struct ingest_counters counters;
 	struct gap *gaps; /* the last GAPS_MAX */
 	size_t gap_count;
-	uint64_t closes_bytes; /* ever written to the stream; and how many before some of its entries */
+	uint64_t closes_bytes; /* ever written to the stream; and how many before some of its
+				  entries */
 	struct trail {
 		uint64_t sequence, bytes;
 	} trail[TRAIL_MAX];
@@ -42,16 +43,18 @@ void place_done(struct place *place);
 /* Moves behind an offset; what it jumps over are control records. False: it was passed before. */
 bool place_pass(struct place *place, int64_t offset);
 
-/* Whether a message was folded before under another offset: the log was read again from further back. */
+/* Whether a message was folded before under another offset: the log was read again from further
+ * back. */
 bool place_is_repeat(struct place *place, int64_t append_ms);
 
-/* Takes an event's time in: watermark = the largest of min(largest ts, largest append time + 1 s). */
+/* Takes an event's time in: watermark = the largest of min(largest ts, largest append time + 1 s).
+ */
 void place_event(struct place *place, int64_t ts, int64_t append_ms);
 
 void place_gap(struct place *place, int64_t from, int64_t to, const char *reason);
 
-/* A close record of so many bytes was appended. Not 0: the stream is to lose all before this entry, so
- * that it stays within its share of memory. */
+/* A close record of so many bytes was appended. Not 0: the stream is to lose all before this entry,
+ * so that it stays within its share of memory. */
 uint64_t place_trim(struct place *place, size_t bytes);
 
 /* Records "cursor" and "counters" (JSON for people, too) of table "state". */

@@ -34,7 +34,8 @@ struct ingest {
 	struct windows windows;
 	struct deadletters deadletters;
 	struct change waiting; /* what the next step stores besides what is dirty then */
-	struct bytes last_key, last_value; /* of the last message, until its fingerprint is asked for */
+	struct bytes last_key,
+		last_value; /* of the last message, until its fingerprint is asked for */
 	bool fingerprint_due;
 	bool record_due; /* a close record is written even if no tick has closed */
 	bool dirty;
@@ -106,9 +107,8 @@ enum rc ingest_restore(void *context, struct view field, struct view data, struc
 				     (int)(field.size > 60 ? 60 : field.size), field.data);
 }
 
-static enum event_code refuse(
-	struct rejection *rejection, enum event_code code, const char *format, ...)
-	PRINTF_LIKE(3, 4);
+static enum event_code refuse(struct rejection *rejection, enum event_code code, const char *format,
+	...) PRINTF_LIKE(3, 4);
 
 static enum event_code refuse(
 	struct rejection *rejection, enum event_code code, const char *format, ...)
@@ -133,15 +133,16 @@ static enum event_code check_time(const struct ingest *ingest, const struct even
 		return E_GOOD;
 	if (time->max_age_ms >= 0 && event->ts < append_ms - time->max_age_ms)
 		return refuse(rejection, E_LATE,
-			"ts: %" PRId64 " is %" PRId64 " s before its arrival, expected at most %" PRId64
-			"%s",
+			"ts: %" PRId64 " is %" PRId64
+			" s before its arrival, expected at most %" PRId64 "%s",
 			event->ts, (append_ms - event->ts) / 1000, time->max_age_ms / 1000,
 			event->ts > append_ms / 2000 && event->ts < append_ms / 500
 				? "; hint: ts is in milliseconds"
 				: "");
 	if (time->max_ahead_ms >= 0 && event->ts > append_ms + time->max_ahead_ms)
 		return refuse(rejection, E_FUTURE,
-			"ts: %" PRId64 " is %" PRId64 " s after its arrival, expected at most %" PRId64,
+			"ts: %" PRId64 " is %" PRId64
+			" s after its arrival, expected at most %" PRId64,
 			event->ts, (event->ts - append_ms) / 1000, time->max_ahead_ms / 1000);
 	return E_GOOD;
 }
@@ -154,8 +155,8 @@ static enum event_code admit(struct ingest *ingest, const struct event *event, s
 	if ((int64_t)event->feature_count > limits->features)
 		return refuse(rejection, E_CARD_FEATURE, "%zu features, expected at most %" PRId64,
 			event->feature_count, limits->features);
-	switch (models_admit(&ingest->models, event, ingest->place.watermark_ms, &ingest->waiting,
-		arm)) {
+	switch (models_admit(
+		&ingest->models, event, ingest->place.watermark_ms, &ingest->waiting, arm)) {
 	case E_CARD_MODEL:
 		return refuse(rejection, E_CARD_MODEL,
 			"model \"%.*s\": %" PRId64 " models are known that no entry of the "
@@ -167,9 +168,8 @@ static enum event_code admit(struct ingest *ingest, const struct event *event, s
 			"version \"%.*s\" of model \"%.*s\": %" PRId64
 			" versions are known; hint: raise limits.versions",
 			(int)(event->version.size < 40 ? event->version.size : 40),
-			event->version.data,
-			(int)(event->model.size < 40 ? event->model.size : 40), event->model.data,
-			limits->versions);
+			event->version.data, (int)(event->model.size < 40 ? event->model.size : 40),
+			event->model.data, limits->versions);
 	default:
 		return E_GOOD;
 	}
@@ -181,8 +181,8 @@ static bool counts_in_windows(const struct event *event)
 	       event->type == EVENT_HEARTBEAT;
 }
 
-/* Counts an event in its tick; where that has closed, in the oldest open one and as late; one that is far too
- * late as late alone. */
+/* Counts an event in its tick; where that has closed, in the oldest open one and as late; one that
+ * is far too late as late alone. */
 static void count(struct ingest *ingest, struct arm *arm, const struct event *event)
 {
 	const struct config_time *time = &ingest->config->time;
@@ -211,8 +211,8 @@ static enum event_code judge(struct ingest *ingest, const struct log_message *me
 	struct event *event, struct rejection *rejection)
 {
 	struct arm *arm;
-	enum event_code code = event_from_json(
-		ingest->decoder, ingest->format, message->value, event, rejection);
+	enum event_code code =
+		event_from_json(ingest->decoder, ingest->format, message->value, event, rejection);
 
 	if (code == E_GOOD)
 		code = check_time(ingest, event, message->append_ms, rejection);
@@ -229,8 +229,8 @@ static enum event_code judge(struct ingest *ingest, const struct log_message *me
 	return E_GOOD;
 }
 
-static void bury(struct ingest *ingest, const struct log_message *message,
-	const struct rejection *rejection)
+static void bury(
+	struct ingest *ingest, const struct log_message *message, const struct rejection *rejection)
 {
 	struct deadletter letter = {
 		.topic = message->topic,
@@ -238,8 +238,8 @@ static void bury(struct ingest *ingest, const struct log_message *message,
 		.offset = message->offset,
 		.append_ms = message->append_ms,
 		.value = message->value,
-		.seen_ms = message->append_ms >= 0 ? message->append_ms
-						   : ingest->place.watermark_ms,
+		.seen_ms =
+			message->append_ms >= 0 ? message->append_ms : ingest->place.watermark_ms,
 		.rejection = rejection,
 	};
 
@@ -286,8 +286,8 @@ void ingest_mark(struct ingest *ingest, int64_t watermark_ms)
 	place->watermark_ms = watermark_ms;
 	view_copy(view_of(ingest->log_name), mark.log, sizeof mark.log);
 	mark_to_json(&mark, &json);
-	change_append(&ingest->waiting, TABLE_MARKS, ++place->marks,
-		bytes_view(&json), MARKS_KEPT, 0);
+	change_append(
+		&ingest->waiting, TABLE_MARKS, ++place->marks, bytes_view(&json), MARKS_KEPT, 0);
 	ingest->record_due = true;
 	ingest->dirty = true;
 	windows_close(&ingest->windows, watermark_ms);
@@ -336,16 +336,15 @@ static size_t ticks_of_record(const struct windows *windows, size_t first)
 	return end - first;
 }
 
-/* A record that others of the same step follow does not say more of the watermark than holds for all ticks in
- * it: those of the next record had not closed before. */
+/* A record that others of the same step follow does not say more of the watermark than holds for
+ * all ticks in it: those of the next record had not closed before. */
 static int64_t watermark_of_record(const struct ingest *ingest, size_t end)
 {
 	const struct windows *windows = &ingest->windows;
 
 	if (end == windows->closed_count)
 		return ingest->place.watermark_ms;
-	int64_t before_next =
-		windows->closed[end].to_ms + ingest->config->time.lateness_ms - 1;
+	int64_t before_next = windows->closed[end].to_ms + ingest->config->time.lateness_ms - 1;
 	int64_t own = windows->closed[end - 1].watermark_ms;
 
 	return own < before_next ? own : before_next;
@@ -371,8 +370,8 @@ static void append_record(struct ingest *ingest, size_t first, size_t count)
 			sizeof place->config_digest);
 	}
 	close_record_to_blob(&record, &blob);
-	change_append(&ingest->waiting, TABLE_CLOSES, record.sequence,
-		bytes_view(&blob), CLOSES_KEPT, CLOSES_TTL_S);
+	change_append(&ingest->waiting, TABLE_CLOSES, record.sequence, bytes_view(&blob),
+		CLOSES_KEPT, CLOSES_TTL_S);
 	uint64_t below = place_trim(place, blob.size);
 
 	if (below)
@@ -402,8 +401,7 @@ static void compute_fingerprint(struct ingest *ingest)
 {
 	if (ingest->fingerprint_due)
 		ingest->place.fingerprint = cursor_fingerprint(
-			bytes_view(&ingest->last_key),
-			bytes_view(&ingest->last_value));
+			bytes_view(&ingest->last_key), bytes_view(&ingest->last_value));
 	ingest->fingerprint_due = false;
 }
 

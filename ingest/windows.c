@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is kept of a level: in tables of so many milliseconds, that live for so many seconds longer. */
+/* What is kept of a level: in tables of so many milliseconds, that live for so many seconds longer.
+ */
 static const struct {
 	const char *name;
 	int64_t length_ms; /* 0: the tick's */
@@ -53,8 +54,8 @@ static void note_changed(struct windows *windows, struct open_window *window)
 		return;
 	if (windows->changed_count == windows->changed_capacity) {
 		windows->changed_capacity = windows->changed_capacity * 2 + 64;
-		windows->changed = memory_grow(windows->changed, windows->changed_capacity,
-			sizeof(struct open_window *));
+		windows->changed = memory_grow(
+			windows->changed, windows->changed_capacity, sizeof(struct open_window *));
 	}
 	windows->changed[windows->changed_count++] = window;
 	window->dirty = windows->changed_count;
@@ -71,7 +72,8 @@ static void forget_changed(struct windows *windows, struct open_window *window)
 	window->dirty = 0;
 }
 
-/* The first place not before from_ms. Nearly always the last one is wanted, or the one behind it. */
+/* The first place not before from_ms. Nearly always the last one is wanted, or the one behind it.
+ */
 static size_t span_place(const struct spans *spans, int64_t from_ms)
 {
 	size_t place = spans->count;
@@ -166,8 +168,8 @@ static struct open_window *add_window(struct windows *windows, struct arm *arm, 
 	window->window.layout = layout_of(arm, signal);
 	if (span->count == span->capacity) {
 		span->capacity = span->capacity * 2 + 8;
-		span->windows = memory_grow(
-			span->windows, span->capacity, sizeof(struct open_window *));
+		span->windows =
+			memory_grow(span->windows, span->capacity, sizeof(struct open_window *));
 	}
 	span->windows[span->count++] = window;
 	cell->windows[signal] = window;
@@ -243,8 +245,7 @@ void windows_count_event(
 void windows_count_late(
 	struct windows *windows, struct arm *arm, int64_t from_ms, int64_t lateness_ms)
 {
-	struct window *window =
-		need_window(windows, arm->lane, LEVEL_TICK, from_ms, SIGNAL_LATE);
+	struct window *window = need_window(windows, arm->lane, LEVEL_TICK, from_ms, SIGNAL_LATE);
 
 	window_count(window, 0, 1);
 	window->sum += (millionths)lateness_ms * 1000000;
@@ -282,8 +283,9 @@ static void put_closed(struct windows *windows, const struct window *window, enu
 		levels[level].ttl_s + (window->to_ms - window->from_ms) / 1000);
 }
 
-/* Gives a closed window to the levels above: as it is where they are not longer than the tick, else as a part.
- * Only a reload that made another kind of score leads to two layouts; the older part is left out then. */
+/* Gives a closed window to the levels above: as it is where they are not longer than the tick, else
+ * as a part. Only a reload that made another kind of score leads to two layouts; the older part is
+ * left out then. */
 static void hand_on(struct windows *windows, const struct open_window *closed)
 {
 	struct model *model = closed->arm->model;
@@ -298,8 +300,8 @@ static void hand_on(struct windows *windows, const struct open_window *closed)
 			closed->signal);
 
 		if (above->layout == closed->window.layout)
-			window_merge(above, &closed->window,
-				(size_t)windows->config->limits.classes);
+			window_merge(
+				above, &closed->window, (size_t)windows->config->limits.classes);
 		return;
 	}
 }
@@ -550,8 +552,8 @@ static bool find_signal(const char *name, enum signal *signal)
 	return false;
 }
 
-/* A window of the state goes on as it was. If a reload has changed the tick (or the kind of score), what was open
- * becomes a part of the new tick that it began in, and its record goes. */
+/* A window of the state goes on as it was. If a reload has changed the tick (or the kind of score),
+ * what was open becomes a part of the new tick that it began in, and its record goes. */
 static void place_window(struct windows *windows, struct view field, enum level level,
 	enum signal signal, struct arm *arm, struct window *restored)
 {

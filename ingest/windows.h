@@ -1,6 +1,6 @@
-/* ingest/windows.h: the windows that are open, and what becomes of them when they close: a closed tick for the
- * detectors, a record for people, a part of the minute and of the ten minutes that they fell into.
- * THINKS. Part of the fold of ingest/step.h. */
+/* ingest/windows.h: the windows that are open, and what becomes of them when they close: a closed
+ * tick for the detectors, a record for people, a part of the minute and of the ten minutes that
+ * they fell into. THINKS. Part of the fold of ingest/step.h. */
 #ifndef INGEST_WINDOWS_H
 #define INGEST_WINDOWS_H
 
@@ -23,7 +23,8 @@ struct windows { /* all zero but the first three is valid and empty */
 	struct open_window **changed;
 	size_t changed_count, changed_capacity;
 	size_t count;          /* open ones */
-	int64_t next_close_ms; /* no span closes before the watermark is here; INT64_MAX: none is open */
+	int64_t next_close_ms; /* no span closes before the watermark is here; INT64_MAX: none is
+				  open */
 	struct closed_tick *closed; /* in the order in which they closed; taken by step.c */
 	size_t closed_count, closed_capacity;
 };
@@ -47,14 +48,15 @@ void windows_count_late(
 /* Closes all that the watermark has passed. */
 void windows_close(struct windows *windows, int64_t watermark_ms);
 
-/* Closes everything: minutes and ten minutes as they stand, ticks at the watermark that closes the last of them,
- * or at this one if it is further: returned. */
+/* Closes everything: minutes and ten minutes as they stand, ticks at the watermark that closes the
+ * last of them, or at this one if it is further: returned. */
 int64_t windows_close_all(struct windows *windows, int64_t watermark_ms);
 
 /* Frees the closed ticks: they were told. */
 void windows_forget_closed(struct windows *windows);
 
-/* Records "open:LEVEL:..." of table "state": changed ones written; one read back (after its model). */
+/* Records "open:LEVEL:..." of table "state": changed ones written; one read back (after its model).
+ */
 void windows_change(struct windows *windows, struct change *change);
 enum rc windows_restore(
 	struct windows *windows, struct view field, struct view data, struct err *err) MUST_CHECK;

@@ -1,8 +1,8 @@
 /* The detectors' fold over close records that were made up: windows drawn from known laws with a
  * generator of fixed seed. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -42,11 +42,11 @@ static double normal(void)
 struct arm {
 	const char *role, *version, *segment;
 	int n;
-	double latency; /* median in ms; log-sd 0.3; 0: no latency */
-	double failing; /* share */
-	double score;   /* mean, sd 0.1; 0: no score */
-	double nan;     /* share of scores that are none */
-	double fraud;   /* share of a class; 0: no classes */
+	double latency;   /* median in ms; log-sd 0.3; 0: no latency */
+	double failing;   /* share */
+	double score;     /* mean, sd 0.1; 0: no score */
+	double nan;       /* share of scores that are none */
+	double fraud;     /* share of a class; 0: no classes */
 	const char *rare; /* a third class, 2 % */
 };
 
@@ -57,8 +57,7 @@ static struct window *new_window(struct closed_tick *tick, const struct arm *arm
 
 	tick->windows = memory_grow(tick->windows, tick->window_count + 1, sizeof *tick->windows);
 	window = &tick->windows[tick->window_count++];
-	*window = (struct window){
-		.from_ms = tick->from_ms, .to_ms = tick->to_ms, .layout = layout};
+	*window = (struct window){.from_ms = tick->from_ms, .to_ms = tick->to_ms, .layout = layout};
 	view_copy(view_of(tick->model), window->series.model, NAME_SIZE);
 	view_copy(view_of(version), window->series.version, NAME_SIZE);
 	view_copy(view_of(arm->role), window->series.role, NAME_SIZE);
@@ -103,8 +102,7 @@ static void add_arm(struct closed_tick *tick, const struct arm *arm)
 			double score = fmin(fmax(arm->score + 0.1 * normal(), 0), 1);
 
 			window_count(window,
-				layout_bin(LAYOUT_PROBABILITY,
-					uniform() < arm->nan ? NAN : score),
+				layout_bin(LAYOUT_PROBABILITY, uniform() < arm->nan ? NAN : score),
 				1);
 		}
 	}
@@ -120,7 +118,6 @@ static int by_series(const void *a, const void *b)
 
 /* ---- a fold with its store */
 
-
 struct fold {
 	struct config config;
 	struct config_model model;
@@ -130,7 +127,7 @@ struct fold {
 	struct finding findings[FINDINGS_MAX];
 	size_t finding_count;
 	uint64_t sequence;
-	int64_t now_ms; /* start of the next tick */
+	int64_t now_ms;             /* start of the next tick */
 	struct close_record record; /* ticks that wait for fold_close() */
 	size_t batch;               /* ticks in a record; 0: one */
 	bool restoring;             /* a new fold for each record */
@@ -180,8 +177,8 @@ static void store(struct fold *fold, const struct change *change)
 		bytes_add(&fold->log, value.data, value.size);
 		bytes_text(&fold->log, "\n");
 		assert_true(fold->finding_count < FINDINGS_MAX);
-		assert_int_equal(finding_from_json(value,
-					 &fold->findings[fold->finding_count++], &err),
+		assert_int_equal(
+			finding_from_json(value, &fold->findings[fold->finding_count++], &err),
 			RC_OK);
 	}
 }
@@ -275,7 +272,8 @@ static void tick_of(struct fold *fold, const char *model, const struct arm *arms
 	view_copy(view_of(model), tick->model, NAME_SIZE);
 	for (size_t i = 0; i < count; i++)
 		add_arm(tick, &arms[i]);
-	qsort(tick->windows, tick->window_count, sizeof *tick->windows, by_series);
+	if (tick->window_count)
+		qsort(tick->windows, tick->window_count, sizeof *tick->windows, by_series);
 }
 
 static void run(struct fold *fold, int ticks, const struct arm *arms, size_t count)
@@ -325,8 +323,14 @@ static void verdict_is(struct fold *fold, const char *key, const char *verdict)
 		fail_msg("%s: expected %s, found %s", key, verdict, json ? json->data : "nothing");
 }
 
-#define PRODUCTION(...) {.role = "production", .version = "v1", __VA_ARGS__}
-#define CANARY(...) {.role = "canary", .version = "v2", __VA_ARGS__}
+#define PRODUCTION(...)                                                                            \
+	{                                                                                          \
+		.role = "production", .version = "v1", __VA_ARGS__                                 \
+	}
+#define CANARY(...)                                                                                \
+	{                                                                                          \
+		.role = "canary", .version = "v2", __VA_ARGS__                                     \
+	}
 
 static void a_slower_candidate_is_blamed_within_a_minute(void **state)
 {
@@ -450,7 +454,10 @@ static void failures_scores_and_classes_are_told_apart(void **state)
 		{"class", "share difference", CANARY(.n = 50, .fraud = 0.1),
 			CANARY(.n = 50, .fraud = 0.4), 0.2, 0.5},
 		{"class", "share difference", CANARY(.n = 50, .fraud = 0.1),
-			CANARY(.n = 50, .fraud = 0.1, .rare = "\xc3\xbc" "ber"), 0.01, 0.06},
+			CANARY(.n = 50, .fraud = 0.1,
+				.rare = "\xc3\xbc"
+					"ber"),
+			0.01, 0.06},
 	};
 
 	(void)state;
@@ -464,8 +471,7 @@ static void failures_scores_and_classes_are_told_apart(void **state)
 		RUN(fold, 60, production, cases[i].good);
 		assert_int_equal(fold->finding_count, 0);
 		RUN(fold, 60, production, cases[i].bad);
-		const struct finding *alarm =
-			found(fold, "arms", cases[i].signal, VERDICT_ALARM);
+		const struct finding *alarm = found(fold, "arms", cases[i].signal, VERDICT_ALARM);
 
 		if (!alarm)
 			fail_msg("case %zu: no alarm", i);
@@ -721,15 +727,30 @@ static void eventful(struct fold *fold)
 		bool bad = i >= 150 && i < 220;
 		bool silent = i >= 300 && i < 330;
 		const struct arm arms[] = {
-			{.role = "production", .version = i < 260 ? "v1" : "v3", .n = silent ? 0 : 60,
-				.latency = 20, .failing = 0.02, .score = 0.4, .fraud = 0.2},
-			{.role = "canary", .version = i < 240 ? "v2" : "v3", .n = silent ? 0 : 30,
-				.latency = bad ? 32 : 20, .failing = bad ? 0.2 : 0.02,
-				.score = bad ? 0.6 : 0.4, .fraud = bad ? 0.5 : 0.2,
+			{.role = "production",
+				.version = i < 260 ? "v1" : "v3",
+				.n = silent ? 0 : 60,
+				.latency = 20,
+				.failing = 0.02,
+				.score = 0.4,
+				.fraud = 0.2},
+			{.role = "canary",
+				.version = i < 240 ? "v2" : "v3",
+				.n = silent ? 0 : 30,
+				.latency = bad ? 32 : 20,
+				.failing = bad ? 0.2 : 0.02,
+				.score = bad ? 0.6 : 0.4,
+				.fraud = bad ? 0.5 : 0.2,
 				.rare = i > 100 ? "new" : NULL},
-			{.role = "production", .version = "v1", .segment = "eu", .n = silent ? 0 : 9,
+			{.role = "production",
+				.version = "v1",
+				.segment = "eu",
+				.n = silent ? 0 : 9,
 				.latency = 20},
-			{.role = "canary", .version = i < 240 ? "v2" : "v3", .segment = "eu", .n = silent ? 0 : 5,
+			{.role = "canary",
+				.version = i < 240 ? "v2" : "v3",
+				.segment = "eu",
+				.n = silent ? 0 : 5,
 				.latency = bad ? 60 : 20},
 		};
 
@@ -894,8 +915,8 @@ static void damaged_records_are_refused(void **state)
 			struct detectors *fresh = detectors_new(&fold->config, "test-0");
 			char *cut = memory_copy(data->data, size);
 
-			assert_int_equal(detectors_restore(fresh, field,
-						 (struct view){cut, size}, &err),
+			assert_int_equal(
+				detectors_restore(fresh, field, (struct view){cut, size}, &err),
 				RC_FATAL);
 			free(cut);
 			detectors_free(fresh);
@@ -925,7 +946,8 @@ int main(void)
 		cmocka_unit_test(silence_is_an_alarm_until_there_are_events_again),
 		cmocka_unit_test(a_silence_that_is_over_when_it_is_seen_is_told_with_its_times),
 		cmocka_unit_test(rare_events_are_not_called_silent_too_soon),
-		cmocka_unit_test(a_rolled_back_version_is_superseded_and_its_successor_proves_itself),
+		cmocka_unit_test(
+			a_rolled_back_version_is_superseded_and_its_successor_proves_itself),
 		cmocka_unit_test(a_canary_that_is_taken_away_is_superseded_by_nothing),
 		cmocka_unit_test(a_successor_that_is_no_better_alarms_in_its_turn),
 		cmocka_unit_test(restarts_change_nothing),

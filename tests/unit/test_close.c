@@ -1,7 +1,8 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "core/close.h"
@@ -66,8 +67,8 @@ static void a_close_record_reads_back_as_it_was(void **state)
 	close_record_done(&read);
 
 	for (size_t size = 0; size < blob.size; size++)
-		assert_int_equal(close_record_from_blob(
-					 (struct view){blob.data, size}, &read, &err),
+		assert_int_equal(
+			close_record_from_blob((struct view){blob.data, size}, &read, &err),
 			RC_REJECT);
 	for (size_t at = 0; at < blob.size; at++) {
 		char *copy = malloc(blob.size);
@@ -99,8 +100,7 @@ static void a_mark_reads_back_from_its_json(void **state)
 	assert_string_equal(read.log, mark.log);
 	assert_int_equal(read.offset, 1234);
 	assert_int_equal(read.watermark_ms, mark.watermark_ms);
-	assert_int_equal(
-		mark_from_json(view_of("{\"kind\":\"mark\",\"log\":\"x\"}"), &read, &err),
+	assert_int_equal(mark_from_json(view_of("{\"kind\":\"mark\",\"log\":\"x\"}"), &read, &err),
 		RC_REJECT);
 	bytes_done(&json);
 }

@@ -1,7 +1,8 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "core/event.h"
@@ -157,15 +158,14 @@ static enum event_code decode(const struct format *format, const char *text, siz
 		decoder = NULL;
 		return E_GOOD;
 	}
-	/* Not one byte more than the message, so that a sanitizer sees overruns; the views of the event
-	 * stay until the next one. */
+	/* Not one byte more than the message, so that a sanitizer sees overruns; the views of the
+	 * event stay until the next one. */
 	static char *copy;
 
 	free(copy);
 	copy = malloc(size ? size : 1);
 	memcpy(copy, text, size);
-	return event_from_json(
-		decoder, format, (struct view){copy, size}, event, rejection);
+	return event_from_json(decoder, format, (struct view){copy, size}, event, rejection);
 }
 
 static void what_is_no_event_is_refused_with_one_code_and_its_place(void **state)
@@ -205,8 +205,8 @@ static void sizes_beyond_the_limits_are_refused(void **state)
 	assert_int_equal(decode(NULL, text, 65536, &event, &rejection), E_JSON);
 	memset(name, 'a', sizeof name);
 	for (int size = 128; size <= 129; size++) {
-		int length = snprintf(text, 70000, "{\"ts\":1,\"model\":\"%.*s\",\"score\":1}",
-			size, name);
+		int length = snprintf(
+			text, 70000, "{\"ts\":1,\"model\":\"%.*s\",\"score\":1}", size, name);
 
 		assert_int_equal(decode(NULL, text, (size_t)length, &event, &rejection),
 			size == 128 ? E_GOOD : E_NAME);
@@ -270,7 +270,8 @@ static void an_event_has_all_that_it_says(void **state)
 	assert_view(event.segment, "eu");
 	assert_view(event.request_id, "r-81");
 	assert_view(event.unit, "u-17");
-	assert_view(event.class, "fra\xc3\xbc""d");
+	assert_view(event.class, "fra\xc3\xbc"
+				 "d");
 	assert_int_equal(event.has, HAS_LATENCY | HAS_STATUS | HAS_SCORE | HAS_CLASS);
 	assert_true(event.score == 0.93 && event.latency_ms == 12.3 && event.failed);
 	assert_int_equal(event.feature_count, 4);
@@ -425,20 +426,24 @@ static void a_mapping_says_where_the_fields_stand(void **state)
 {
 	char *from[] = {word_true, word_false};
 	char *to[] = {word_ok, word_error};
-	struct format format = {.fields = {
-		[FIELD_CLASS] = {.pointer = pointer_class, .scale = 1},
-		[FIELD_LATENCY_MS] = {.pointer = pointer_seconds, .scale = 1000},
-		[FIELD_STATUS] = {.pointer = pointer_ok, .from = from, .to = to, .map_count = 2},
-		[FIELD_TS] = {.pointer = pointer_time, .scale = 1000},
-		[FIELD_MODEL] = {.constant = constant_model},
-		[FIELD_VERSION] = {.pointer = pointer_version},
-	}};
+	struct format format = {
+		.fields = {
+			[FIELD_CLASS] = {.pointer = pointer_class, .scale = 1},
+			[FIELD_LATENCY_MS] = {.pointer = pointer_seconds, .scale = 1000},
+			[FIELD_STATUS] =
+				{.pointer = pointer_ok, .from = from, .to = to, .map_count = 2},
+			[FIELD_TS] = {.pointer = pointer_time, .scale = 1000},
+			[FIELD_MODEL] = {.constant = constant_model},
+			[FIELD_VERSION] = {.pointer = pointer_version},
+		}};
 	struct rejection rejection;
 	const char *bad = "{\"a/b\":{\"t~\":1.5},\"seconds\":-1}";
 	(void)state;
 	struct event event = good(&format,
-		"{\"a/b\":{\"t~\":1763654400.1234},\"model\":\"theirs\",\"seconds\":0.25,\"ok\":false,"
-		"\"out\":[{\"predicted_class\":3}],\"class\":\"not this\",\"v\":7,\"role\":\"canary\"}");
+		"{\"a/"
+		"b\":{\"t~\":1763654400.1234},\"model\":\"theirs\",\"seconds\":0.25,\"ok\":false,"
+		"\"out\":[{\"predicted_class\":3}],\"class\":\"not "
+		"this\",\"v\":7,\"role\":\"canary\"}");
 
 	assert_view(event.model, "fraud");
 	assert_view(event.class, "3");
@@ -496,8 +501,8 @@ static void numbers_are_read_as_the_nearest_doubles(void **state)
 	static const char *const rows[] = {"0.1", "1e23", "8.41e21", "9007199254740993.0",
 		"123456789012345678901234567890e-10", "2.2250738585072011e-308", "1e-400",
 		"0.000000000000000000000000000000000000000000000001", "17976931348623157e292",
-		"1.00000000000000011102230246251565404236316680908203125", "4.9e-324",
-		"1e-22", "1e22", "0.30000000000000004"};
+		"1.00000000000000011102230246251565404236316680908203125", "4.9e-324", "1e-22",
+		"1e22", "0.30000000000000004"};
 	(void)state;
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -1,6 +1,6 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -15,7 +15,10 @@ static struct finding example(void)
 {
 	struct finding finding = {
 		.ts = 1763654410000,
-		.series = {.model = "fraud", .version = "v2", .role = "canary", .signal = "latency"},
+		.series = {.model = "fraud",
+			.version = "v2",
+			.role = "canary",
+			.signal = "latency"},
 		.against = "production",
 		.detector = "arms",
 		.verdict = VERDICT_ALARM,
@@ -105,11 +108,12 @@ static void an_id_depends_on_what_the_finding_says_and_on_nothing_else(void **st
 
 #define BEFORE                                                                                     \
 	"{\"kind\":\"finding\",\"id\":\"f-1\",\"ts\":1,\"model\":\"m\",\"version\":\"\",\"role\":" \
-	"\"production\",\"segment\":\"\",\"signal\":\"rate\",\"against\":\"history\",\"detector\":"  \
+	"\"production\",\"segment\":\"\",\"signal\":\"rate\",\"against\":\"history\","             \
+	"\"detector\":"                                                                            \
 	"\"counts\","
 #define EVIDENCE                                                                                   \
-	"\"evidence\":{\"n\":{\"production\":3,\"history\":4},\"log_e\":1,\"line\":2,\"effect\":"    \
-	"{\"name\":\"x\",\"value\":1,\"low\":null,\"high\":null,\"tolerance\":1},\"values\":{},"     \
+	"\"evidence\":{\"n\":{\"production\":3,\"history\":4},\"log_e\":1,\"line\":2,\"effect\":"  \
+	"{\"name\":\"x\",\"value\":1,\"low\":null,\"high\":null,\"tolerance\":1},\"values\":{},"   \
 	"\"span\":{\"from\":1,\"to\":2},\"moved\":[]}}"
 
 static void broken_records_are_refused_by_field(void **state)

@@ -1,7 +1,8 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "core/layout.h"
@@ -31,7 +32,8 @@ static void every_edge_belongs_to_the_bin_above_it_and_the_double_below_does_not
 			if (layout_bin(numeric[i], low) != bin)
 				fail_msg("layout %d: %a is in bin %d, expected %d", numeric[i], low,
 					layout_bin(numeric[i], low), bin);
-			if (bin < last[i] && layout_bin(numeric[i], nextafter(high, -INFINITY)) != bin)
+			if (bin < last[i] &&
+				layout_bin(numeric[i], nextafter(high, -INFINITY)) != bin)
 				fail_msg("layout %d: below %a is in bin %d, expected %d",
 					numeric[i], high,
 					layout_bin(numeric[i], nextafter(high, -INFINITY)), bin);
@@ -125,7 +127,8 @@ static void special_bins_have_names_and_others_do_not(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_edge_belongs_to_the_bin_above_it_and_the_double_below_does_not),
+		cmocka_unit_test(
+			every_edge_belongs_to_the_bin_above_it_and_the_double_below_does_not),
 		cmocka_unit_test(
 			latency_edges_are_the_doubles_nearest_to_powers_of_the_sixteenth_root),
 		cmocka_unit_test(probability_has_the_edges_that_its_contract_names),

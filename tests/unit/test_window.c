@@ -1,7 +1,8 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "core/window.h"
@@ -20,7 +21,7 @@ static const struct rounding roundings[] = {
 	{12.3, "12.3"},
 	{1, "1"},
 	{-0.5, "-0.5"},
-	{0.0000005, "0"},         /* the double lies below the half */
+	{0.0000005, "0"}, /* the double lies below the half */
 	{0.00000051, "0.000001"},
 	{0x1p-7, "0.007812"},     /* 7812.5: half to even, down */
 	{3 * 0x1p-7, "0.023438"}, /* 23437.5: half to even, up */
@@ -105,8 +106,8 @@ static void beyond_so_many_names_others_are_one(void **state)
 	window_count_name(&window, view_of("d"), 4, 2);
 	window_count_name(&window, view_of("b"), 5, 2);
 	window_to_json(&window, &json);
-	assert_non_null(strstr(json.data,
-		"\"n\":15,\"bins\":[[\"__other__\",7],[\"a\",2],[\"b\",6]]}"));
+	assert_non_null(
+		strstr(json.data, "\"n\":15,\"bins\":[[\"__other__\",7],[\"a\",2],[\"b\",6]]}"));
 	bytes_done(&json);
 	window_done(&window);
 }
@@ -141,7 +142,8 @@ static void the_record_has_what_its_signal_has(void **state)
 	observe(&window, 1e13 / 10);
 	window_to_json(&window, &json);
 	assert_string_equal(json.data,
-		"{\"kind\":\"window\",\"model\":\"fraud\",\"version\":\"v1\",\"role\":\"production\","
+		"{\"kind\":\"window\",\"model\":\"fraud\",\"version\":\"v1\",\"role\":"
+		"\"production\","
 		"\"segment\":\"eu\",\"signal\":\"latency\",\"from\":1763654400000,"
 		"\"to\":1763654405000,\"n\":3,\"sum\":1000000000024.5,"
 		"\"bins\":[[11.814609167515995,12.337686603263526,1],"
@@ -174,8 +176,8 @@ static void the_record_has_what_its_signal_has(void **state)
 	window_count(&window, BIN_NAN, 2);
 	window_count(&window, BIN_MINUS_INFINITE, 1);
 	window_to_json(&window, &json);
-	assert_non_null(strstr(json.data,
-		"\"sum\":-1,\"bins\":[[-1,-0.96875,1],[\"-Infinity\",1],[\"NaN\",2]]}"));
+	assert_non_null(strstr(
+		json.data, "\"sum\":-1,\"bins\":[[-1,-0.96875,1],[\"-Infinity\",1],[\"NaN\",2]]}"));
 	window_done(&window);
 	bytes_done(&json);
 }
@@ -226,13 +228,14 @@ static void a_blob_reads_back_as_it_was_and_no_damaged_one_is_taken(void **state
 		}
 		for (size_t at = 0; at < blob.size; at++) {
 			for (int bit = 0; bit < 8; bit++) {
-				/* Read from a block of just this size, so that a sanitizer sees overruns. */
+				/* Read from a block of just this size, so that a sanitizer sees
+				 * overruns. */
 				char *copy = malloc(blob.size);
 
 				memcpy(copy, blob.data, blob.size);
 				copy[at] ^= (char)(1 << bit);
-				if (window_from_blob((struct view){copy, blob.size}, &read,
-					    &err) == RC_OK) {
+				if (window_from_blob((struct view){copy, blob.size}, &read, &err) ==
+					RC_OK) {
 					bytes_clear(&after);
 					window_to_json(&read, &after);
 					window_done(&read);
