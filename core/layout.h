@@ -32,7 +32,8 @@ enum {
 	BIN_SPECIAL_MIN = BIN_MISSING,
 };
 
-/* value: finite and in the range of the layout (latency >= 0, probability in [0,1], |real| <= 1e12); for
+/* All bins are closed below, also those of negative numbers: -1 lies in [-1, -0.96875), and -2^-20 in bin 0.
+ * value: finite and in the range of the layout (latency >= 0, probability in [0,1], |real| <= 1e12); for
  * PROBABILITY and REAL also NaN and infinities. */
 int32_t layout_bin(enum layout layout, double value);
 

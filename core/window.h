@@ -48,6 +48,7 @@ struct window {
 };
 
 void window_done(struct window *window); /* frees what it owns */
+/* Adds to n and, unless the layout has no bins, to the bin; the sum is the caller's. */
 void window_count(struct window *window, int32_t bin, uint64_t times);
 /* By name; once names_max names are known, others count as "__other__". */
 void window_count_name(struct window *window, struct view name, uint64_t times, size_t names_max);

@@ -57,7 +57,6 @@ void fold_end_comparisons(
 	}
 }
 
-/* The reference is the version with most traffic. */
 void fold_refer(struct model *model)
 {
 	for (size_t i = 0; i < model->count; i++) {

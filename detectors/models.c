@@ -28,7 +28,6 @@ struct model *fold_model(struct detectors *detectors, const char *name)
 	return model;
 }
 
-/* The place of a comparison in its model's list, or where it belongs. */
 size_t model_place(
 	const struct model *model, const struct detector *detector, const struct series *series)
 {
@@ -67,13 +66,11 @@ void model_insert(struct model *model, struct comparison *comparison)
 	model->count++;
 }
 
-/* Who is on trial. */
 enum role fold_judged_role(const struct config_model *model)
 {
 	return model->canary == CANARY_CANDIDATE ? ROLE_CANARY : ROLE_PRODUCTION;
 }
 
-/* The comparison of a version with the other role's main one. NULL: the other role is not there. */
 struct comparison *model_arms(
 	struct model *model, const struct detector *detector, const struct series *series)
 {

@@ -93,7 +93,6 @@ static int64_t forget_models(struct detectors *detectors, int64_t clock_ms)
 	return next_ms;
 }
 
-/* All ticks that end before this moment have been folded: what had to come by then has not. */
 void fold_time_passes(struct detectors *detectors, int64_t clock_ms)
 {
 	size_t count;

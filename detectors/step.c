@@ -100,6 +100,8 @@ static void fold_tick(struct detectors *detectors, const struct closed_tick *tic
 	struct model *model = fold_model(detectors, tick->model);
 
 	model->last_ms = tick->to_ms;
+	if (model->last_ms + IDLE_MAX_MS < detectors->next_due_ms)
+		detectors->next_due_ms = model->last_ms + IDLE_MAX_MS;
 	traffic_tick(&model->traffic, tick);
 	fold_end_comparisons(detectors, model, tick);
 	fold_refer(model);

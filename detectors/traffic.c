@@ -106,10 +106,10 @@ static bool is_gone(const struct version *version, const struct closed_tick *tic
 		       (double)version->other_since * version->ratio >= EXPECTED_MIN);
 }
 
-static void choose_main(struct traffic *traffic, enum role role, const struct closed_tick *tick)
+/* Of the versions of a role that are not gone, the one with most traffic; NULL: there is none. */
+static const struct version *largest(
+	const struct traffic *traffic, enum role role, const struct closed_tick *tick)
 {
-	const struct version *main =
-		traffic->has_main[role] ? find(traffic, role, traffic->main[role]) : NULL;
 	const struct version *best = NULL;
 
 	for (size_t i = 0; i < traffic->count; i++) {
@@ -119,6 +119,15 @@ static void choose_main(struct traffic *traffic, enum role role, const struct cl
 			(!best || version->recent > best->recent))
 			best = version;
 	}
+	return best;
+}
+
+static void choose_main(struct traffic *traffic, enum role role, const struct closed_tick *tick)
+{
+	const struct version *best = largest(traffic, role, tick);
+	const struct version *main =
+		traffic->has_main[role] ? find(traffic, role, traffic->main[role]) : NULL;
+
 	if (best && (!main || is_gone(main, tick) || best->recent > 2 * main->recent))
 		main = best;
 	traffic->has_main[role] = main != NULL;
@@ -171,22 +180,6 @@ const char *traffic_main(const struct traffic *traffic, enum role role)
 	return traffic->has_main[role] ? traffic->main[role] : NULL;
 }
 
-/* What serves: of the versions that were seen last tick or so, the one with most traffic. */
-static const char *serving(
-	const struct traffic *traffic, enum role role, const struct closed_tick *tick)
-{
-	const struct version *best = NULL;
-
-	for (size_t i = 0; i < traffic->count; i++) {
-		const struct version *version = &traffic->list[i];
-
-		if (version->role == role && !is_gone(version, tick) &&
-			(!best || version->recent > best->recent))
-			best = version;
-	}
-	return best ? best->name : "";
-}
-
 bool traffic_is_gone(const struct traffic *traffic, enum role role, const char *version,
 	const struct closed_tick *tick, const char **replaced_by)
 {
@@ -195,7 +188,10 @@ bool traffic_is_gone(const struct traffic *traffic, enum role role, const char *
 	*replaced_by = "";
 	if (found && !is_gone(found, tick))
 		return false;
-	*replaced_by = serving(traffic, role, tick);
+	const struct version *serving = largest(traffic, role, tick);
+
+	if (serving)
+		*replaced_by = serving->name;
 	return true;
 }
 
