@@ -1,12 +1,14 @@
-/* core/close.h: what ingest tells detectors: ticks that have closed, with their windows; and idle marks.
- * THINKS. A partition's close records are numbered from 1 without holes; they are the log that detectors
- * fold. How ticks are spread over records never matters to a verdict: detectors go tick by tick. */
+/* core/close.h: what ingest tells detectors: ticks that have closed, with their windows; and idle
+ * marks. THINKS. A partition's close records are numbered from 1 without holes; they are the log
+ * that detectors fold. How ticks are spread over records never matters to a verdict: detectors go
+ * tick by tick. */
 #ifndef CORE_CLOSE_H
 #define CORE_CLOSE_H
 
 #include "core/window.h"
 
-/* One closed tick of one model: all its windows that have any count, in order of series_compare(). */
+/* One closed tick of one model: all its windows that have any count, in order of series_compare().
+ */
 struct closed_tick {
 	char model[NAME_SIZE];
 	int64_t from_ms, to_ms;
@@ -28,10 +30,11 @@ struct close_record {
 
 void close_record_done(struct close_record *record);
 void close_record_to_blob(const struct close_record *record, struct bytes *out);
-enum rc close_record_from_blob(struct view blob, struct close_record *record, struct err *err) MUST_CHECK;
+enum rc close_record_from_blob(
+	struct view blob, struct close_record *record, struct err *err) MUST_CHECK;
 
-/* An idle mark: at this offset the log was at its end, and event time is taken to have come this far. The
- * only input of ingest besides messages; recorded, so that replay can repeat it. JSON:
+/* An idle mark: at this offset the log was at its end, and event time is taken to have come this
+ * far. The only input of ingest besides messages; recorded, so that replay can repeat it. JSON:
  * {"kind":"mark","log":"ml.events-0","offset":1234,"watermark":1763654400000} */
 struct mark {
 	char log[280];

@@ -1,6 +1,7 @@
 /* core/config.h: what one configuration says, typed, with every default filled in.
  * THINKS: config_read() turns a document (core/document.h) into values and collects all mistakes.
- * Files are read, and secrets loaded, by ports/config_file.h. docs/configuration.md is the reference.
+ * Files are read, and secrets loaded, by ports/config_file.h. docs/configuration.md is the
+ * reference.
  *
  * Durations are milliseconds (*_ms) or seconds (*_s); texts are never NULL unless said. */
 #ifndef CORE_CONFIG_H
@@ -31,8 +32,9 @@ struct config_kafka {
 	size_t topic_count;
 	struct config_property *properties;
 	size_t property_count;
-	char *prefix;     /* of our own topics: "modelwatch" */
-	int replication;  /* of the topics that init creates; default 1 when there is one broker, else 3 */
+	char *prefix;    /* of our own topics: "modelwatch" */
+	int replication; /* of the topics that init creates; default 1 when there is one broker,
+			    else 3 */
 };
 
 enum redis_transport { REDIS_TCP, REDIS_UNIX, REDIS_TLS };
@@ -41,11 +43,11 @@ struct config_redis {
 	enum redis_transport transport;
 	char *host; /* TCP, TLS */
 	int port;
-	char *path; /* UNIX */
-	char *user; /* "" = none */
+	char *path;              /* UNIX */
+	char *user;              /* "" = none */
 	struct secret *password; /* NULL = none */
-	char *ca;   /* TLS: file of certificates that we believe, "" = the system's */
-	char *prefix; /* of every key: "modelwatch" */
+	char *ca;                /* TLS: file of certificates that we believe, "" = the system's */
+	char *prefix;            /* of every key: "modelwatch" */
 };
 
 struct config_time {
@@ -56,13 +58,13 @@ struct config_time {
 };
 
 struct config_limits {
-	int64_t event_bytes;    /* 64 KiB */
-	int64_t depth;          /* 8 */
-	int64_t features;       /* 512 per event */
-	int64_t classes;        /* 256 per series, then __other__ */
-	int64_t models;         /* 1000 unconfigured ones per partition */
-	int64_t versions;       /* 16 per model */
-	int64_t deadletters_s;  /* 100 a second per fingerprint */
+	int64_t event_bytes;   /* 64 KiB */
+	int64_t depth;         /* 8 */
+	int64_t features;      /* 512 per event */
+	int64_t classes;       /* 256 per series, then __other__ */
+	int64_t models;        /* 1000 unconfigured ones per partition */
+	int64_t versions;      /* 16 per model */
+	int64_t deadletters_s; /* 100 a second per fingerprint */
 };
 
 enum payload_kind { PAYLOAD_FULL, PAYLOAD_REDACTED, PAYLOAD_NONE };
@@ -88,15 +90,16 @@ struct config_model { /* first match wins; the last one matches everything and h
 	char *baseline;      /* name of a frozen baseline; "" = none */
 	enum canary_kind canary;
 	enum score_kind score;
-	int64_t tick_ms;     /* 1 s to 1 day; must divide a day */
-	int64_t min;         /* observations a side before a comparison steps: 20 */
-	int64_t clear_for;   /* ticks: 10 */
-	int64_t silent_after_ms; /* at least so long without events before silence is judged: 60 s */
+	int64_t tick_ms;         /* 1 s to 1 day; must divide a day */
+	int64_t min;             /* observations a side before a comparison steps: 20 */
+	int64_t clear_for;       /* ticks: 10 */
+	int64_t silent_after_ms; /* at least so long without events before silence is judged: 60 s
+				  */
 	struct tolerance tolerate;
 	struct config_severity { /* overrides of the severity table */
 		char *alertname;
 		char *severity;
-	} *severities;
+	} * severities;
 	size_t severity_count;
 };
 
@@ -132,7 +135,7 @@ struct config_route {
 	char **group_by; /* {"..."} = all labels */
 	size_t group_by_count;
 	int64_t group_wait_ms, group_interval_ms, repeat_interval_ms; /* 30 s, 5 min, 4 h */
-	bool go_on; /* continue: */
+	bool go_on;                                                   /* continue: */
 	struct config_route *routes;
 	size_t route_count;
 };
@@ -140,16 +143,16 @@ struct config_route {
 struct config_target { /* what a remediation acts on: generic HTTP */
 	char *name;
 	struct config_operation {
-		char *name; /* rollback, shift, scale, restart */
+		char *name;   /* rollback, shift, scale, restart */
 		char *method; /* POST */
 		struct config_http http;
 		char *body; /* "" = our JSON of the action */
-	} *operations;
+	} * operations;
 	size_t operation_count;
-	struct config_http status;   /* url "" = none: verified by the signal alone */
-	char *converged_pointer;     /* JSON pointer into the status answer: "/converged" */
-	char *converged_value;       /* canonical text that it must have: "true" */
-	bool idempotent;             /* the target honours Idempotency-Key: default true */
+	struct config_http status; /* url "" = none: verified by the signal alone */
+	char *converged_pointer;   /* JSON pointer into the status answer: "/converged" */
+	char *converged_value;     /* canonical text that it must have: "true" */
+	bool idempotent;           /* the target honours Idempotency-Key: default true */
 };
 
 enum policy_mode { MODE_OBSERVE, MODE_PROPOSE, MODE_APPROVE, MODE_AUTO };
@@ -162,10 +165,10 @@ struct config_policy {
 	char *target;
 	char **ladder; /* operations; "page" is the person; default [page] */
 	size_t ladder_count;
-	int64_t cooldown_ms;     /* per target: 15 min */
+	int64_t cooldown_ms;             /* per target: 15 min */
 	int64_t budget_hour, budget_day; /* per target: 3, 6 */
-	int64_t verify_hold_ms;    /* the signal must be ok so long: 30 s */
-	int64_t verify_timeout_ms; /* else the next rung: 10 min */
+	int64_t verify_hold_ms;          /* the signal must be ok so long: 30 s */
+	int64_t verify_timeout_ms;       /* else the next rung: 10 min */
 	bool allow_quality; /* prediction-quality alerts may be auto: only when said here */
 };
 
@@ -177,8 +180,8 @@ struct config_listen {
 struct config {
 	struct config_kafka kafka;
 	struct config_redis redis;
-	double false_alarms;           /* so many ... */
-	int64_t false_alarms_per_s;    /* ... in so many seconds */
+	double false_alarms;                           /* so many ... */
+	int64_t false_alarms_per_s;                    /* ... in so many seconds */
 	int64_t capacity_models, capacity_comparisons; /* 1000, 60 per model */
 	struct config_time time;
 	struct config_limits limits;
@@ -194,11 +197,13 @@ struct config {
 	size_t target_count;
 	struct config_policy *policies;
 	size_t policy_count;
-	char **http_allow; /* CIDRs of private addresses that HTTP out may reach besides public ones */
+	char **http_allow; /* CIDRs of private addresses that HTTP out may reach besides public ones
+			    */
 	size_t http_allow_count;
-	struct config_listen console;     /* 127.0.0.1:9130 */
-	struct config_listen metrics[4];  /* by enum config_service; 127.0.0.1:9131 to 9134 */
-	char digest[65]; /* of all documents read, SHA-256 in hex: the version of this configuration */
+	struct config_listen console;    /* 127.0.0.1:9130 */
+	struct config_listen metrics[4]; /* by enum config_service; 127.0.0.1:9131 to 9134 */
+	char digest[65]; /* of all documents read, SHA-256 in hex: the version of this configuration
+			  */
 };
 
 enum config_service { SERVICE_INGEST, SERVICE_DETECTORS, SERVICE_ALERTS, SERVICE_REMEDIATE };
@@ -214,10 +219,10 @@ void mistakes_add(struct mistakes *mistakes, const char *file, int line, int col
 	const char *format, ...) PRINTF_LIKE(5, 6);
 
 /* Reads documents (several are merged: mappings by key, lists appended) into *config. Secrets stay
- * NULL; every NAME_file (and ca, only to see that it can be read) is handed to load_secret: NULL with a
- * sentence in err becomes a mistake (load NULL: secrets are not loaded).
- * The digest is left empty. Returns RC_OK, or RC_FATAL when there was any mistake (config_done() is due
- * either way). */
+ * NULL; every NAME_file (and ca, only to see that it can be read) is handed to load_secret: NULL
+ * with a sentence in err becomes a mistake (load NULL: secrets are not loaded). The digest is left
+ * empty. Returns RC_OK, or RC_FATAL when there was any mistake (config_done() is due either way).
+ */
 typedef struct secret *(*load_secret)(void *context, const char *path, struct err *err);
 enum rc config_read(const struct node *const *documents, size_t document_count, load_secret load,
 	void *context, struct config *config, struct mistakes *mistakes) MUST_CHECK;

@@ -20,7 +20,8 @@ struct metric *metrics_get(struct metrics *metrics, enum metric_kind kind, const
 void metric_set(struct metric *metric, double value);
 void metric_add(struct metric *metric, double more);
 double metric_value(const struct metric *metric);
-void metrics_write(const struct metrics *metrics, struct bytes *out); /* families together, in order of first use */
+void metrics_write(const struct metrics *metrics,
+	struct bytes *out); /* families together, in order of first use */
 void metrics_done(struct metrics *metrics);
 
 #endif

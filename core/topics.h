@@ -19,15 +19,16 @@
 #define FOLD_ALERTS "alerts"
 #define FOLD_REMEDIATE "remediate"
 
-#define TABLE_STATE "state"         /* every fold: what it finds again at its start */
-#define TABLE_CLOSES "closes"       /* ingest: stream of close records (core/close.h) */
-#define TABLE_MARKS "marks"         /* ingest: stream of idle marks (core/close.h) */
+#define TABLE_STATE "state"             /* every fold: what it finds again at its start */
+#define TABLE_CLOSES "closes"           /* ingest: stream of close records (core/close.h) */
+#define TABLE_MARKS "marks"             /* ingest: stream of idle marks (core/close.h) */
 #define TABLE_DEADLETTERS "deadletters" /* ingest: groups by fingerprint, JSON */
-#define TABLE_FINDINGS "findings"   /* detectors: by id, JSON, 30 days */
-#define TABLE_VERDICTS "verdicts"   /* detectors: by comparison, JSON: what is thought at the moment */
-#define TABLE_ALERTS "alerts"       /* alerts: by id, JSON */
+#define TABLE_FINDINGS "findings"       /* detectors: by id, JSON, 30 days */
+#define TABLE_VERDICTS                                                                             \
+	"verdicts"            /* detectors: by comparison, JSON: what is thought at the moment */
+#define TABLE_ALERTS "alerts" /* alerts: by id, JSON */
 #define TABLE_NOTIFICATIONS "notifications" /* alerts: by id, JSON */
-#define TABLE_ACTIONS "actions"     /* remediate: by sequence, JSON */
+#define TABLE_ACTIONS "actions"             /* remediate: by sequence, JSON */
 /* ingest: closed windows: "windows:LEVEL:BUCKET", LEVEL of tick, 1m, 10m; core/window.h */
 
 #endif

@@ -1,8 +1,8 @@
-/* ports/http_in.h: HTTP as a server: /metrics of every service, the console's API, the demo's targets.
- * TOUCHES; the one user of libmicrohttpd. Single-threaded: requests are answered inside
+/* ports/http_in.h: HTTP as a server: /metrics of every service, the console's API, the demo's
+ * targets. TOUCHES; the one user of libmicrohttpd. Single-threaded: requests are answered inside
  * http_in_poll(). Limits: 64 KiB body, 128 connections, 5 s for a request to arrive.
- * HEAD reaches the handler as GET and is answered without the body; a method that HTTP does not know is
- * answered 501 here, a body above the limit 413. */
+ * HEAD reaches the handler as GET and is answered without the body; a method that HTTP does not
+ * know is answered 501 here, a body above the limit 413. */
 #ifndef PORTS_HTTP_IN_H
 #define PORTS_HTTP_IN_H
 
@@ -13,7 +13,7 @@ struct http_in;
 struct http_request {
 	const char *method, *path; /* path without the query */
 	struct view body;
-	void *connection;          /* for http_query() and http_header() */
+	void *connection; /* for http_query() and http_header() */
 };
 struct http_answer {
 	int status;               /* 200 unless set */

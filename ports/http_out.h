@@ -1,11 +1,12 @@
-/* ports/http_out.h: HTTP as a client: webhooks, Alertmanager, deployment APIs, the command's console.
- * TOUCHES; the one user of libcurl.
+/* ports/http_out.h: HTTP as a client: webhooks, Alertmanager, deployment APIs, the command's
+ * console. TOUCHES; the one user of libcurl.
  *
- * Addresses are judged after the name was resolved and before anything is sent: link-local, metadata,
- * multicast, unspecified and reserved addresses never; private ones (RFC 1918, RFC 4193, loopback) only
- * inside the allowed CIDRs. IPv4 in IPv6 forms (mapped, NAT64, 6to4) is judged as the IPv4 it is. No
- * redirect is followed, no proxy from the environment is used, only http and https are spoken, an answer
- * is read up to 64 KiB (or as the call says), a connection waited for 3 s, a request timeout_ms in all. */
+ * Addresses are judged after the name was resolved and before anything is sent: link-local,
+ * metadata, multicast, unspecified and reserved addresses never; private ones (RFC 1918, RFC 4193,
+ * loopback) only inside the allowed CIDRs. IPv4 in IPv6 forms (mapped, NAT64, 6to4) is judged as
+ * the IPv4 it is. No redirect is followed, no proxy from the environment is used, only http and
+ * https are spoken, an answer is read up to 64 KiB (or as the call says), a connection waited for 3
+ * s, a request timeout_ms in all. */
 #ifndef PORTS_HTTP_OUT_H
 #define PORTS_HTTP_OUT_H
 
@@ -14,8 +15,8 @@
 struct http_out;
 
 /* allow: CIDRs such as "10.1.0.0/16", "127.0.0.1/32", "fd00::/8"; must outlive the port. */
-enum rc http_out_open(
-	char *const *allow, size_t allow_count, struct http_out **opened, struct err *err) MUST_CHECK;
+enum rc http_out_open(char *const *allow, size_t allow_count, struct http_out **opened,
+	struct err *err) MUST_CHECK;
 void http_out_close(struct http_out *http);
 
 struct http_call {

@@ -1,7 +1,8 @@
 /* ports/journal.h: what the services say to operators: one event, one line, key=value, on stderr
  * (systemd's journal takes it from there with the level as priority).
- * TOUCHES. core/ and ports/ never call it; main loops do, once per event. Values are escaped (control
- * characters, quotes), cut at 1 KiB; more than 100 lines a minute of one event become a summary. */
+ * TOUCHES. core/ and ports/ never call it; main loops do, once per event. Values are escaped
+ * (control characters, quotes), cut at 1 KiB; more than 100 lines a minute of one event become a
+ * summary. */
 #ifndef PORTS_JOURNAL_H
 #define PORTS_JOURNAL_H
 

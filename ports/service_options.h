@@ -13,9 +13,10 @@ struct service_options {
 	struct config_listen metrics;
 };
 
-/* False: leave with *exit_status; err says what is wrong, if it has not been said (by getopt, or as help). */
-bool service_options_read(struct service_options *options, const char *name, bool takes_instance, int argc,
-	char **argv, int *exit_status, struct err *err);
+/* False: leave with *exit_status; err says what is wrong, if it has not been said (by getopt, or as
+ * help). */
+bool service_options_read(struct service_options *options, const char *name, bool takes_instance,
+	int argc, char **argv, int *exit_status, struct err *err);
 void service_options_done(struct service_options *options);
 
 #endif

@@ -1,6 +1,6 @@
 /* ports/store.h: where folds keep their state: Redis, or memory (replay and flow tests).
- * TOUCHES. Implementations: store_redis.c (over redis.c, the one user of hiredis) and store_memory.c;
- * both obey this contract, and tests/unit and tests/live hold both to it.
+ * TOUCHES. Implementations: store_redis.c (over redis.c, the one user of hiredis) and
+ * store_memory.c; both obey this contract, and tests/unit and tests/live hold both to it.
  *
  * A fold is one service reading one log. Its head holds the token of its last step and the epoch, a
  * random name in every key, so that what was lost and what was built anew never mix. Keys:
@@ -31,11 +31,11 @@ struct head {
 };
 
 /* Does not connect: the first call does, and after a failure each call tries again (at most once a
- * second; RC_RETRY meanwhile). settings must outlive the store. A wrong password, a certificate that
- * we do not believe, a Redis without our function or with an eviction policy are RC_FATAL with a
- * sentence that says what to do. */
-enum rc store_open(const struct config_redis *settings, struct store **opened, struct err *err)
-	MUST_CHECK;
+ * second; RC_RETRY meanwhile). settings must outlive the store. A wrong password, a certificate
+ * that we do not believe, a Redis without our function or with an eviction policy are RC_FATAL with
+ * a sentence that says what to do. */
+enum rc store_open(
+	const struct config_redis *settings, struct store **opened, struct err *err) MUST_CHECK;
 struct store *store_memory_open(void);
 void store_close(struct store *store);
 
@@ -44,24 +44,24 @@ enum rc store_install(struct store *store, struct err *err) MUST_CHECK;
 
 typedef enum rc (*store_record)(
 	void *context, struct view field, struct view data, struct err *err);
-typedef enum rc (*store_entry)(
-	void *context, uint64_t sequence, struct view data, struct err *err);
+typedef enum rc (*store_entry)(void *context, uint64_t sequence, struct view data, struct err *err);
 
 /* Reads the head and every record of table "state", sorted by field, as one consistent picture. */
 enum rc store_load(struct store *store, const struct fold *fold, struct head *head,
 	store_record record, void *context, struct err *err) MUST_CHECK;
 
-/* Carries one step out: if the stored token is head->token (or nothing is stored and head is fresh),
- * all writes and outputs and a new random token are stored, atomically, and head has the new token.
- * RC_REJECT: another token is stored, or the answer was lost, or the connection; RC_RETRY: Redis is
- * unwell (out of memory, loading, read-only). After anything but RC_OK the caller drops its memory and
- * loads again: the step may or may not have happened. Nothing is stored in part. */
+/* Carries one step out: if the stored token is head->token (or nothing is stored and head is
+ * fresh), all writes and outputs and a new random token are stored, atomically, and head has the
+ * new token. RC_REJECT: another token is stored, or the answer was lost, or the connection;
+ * RC_RETRY: Redis is unwell (out of memory, loading, read-only). After anything but RC_OK the
+ * caller drops its memory and loads again: the step may or may not have happened. Nothing is stored
+ * in part. */
 enum rc store_advance(struct store *store, const struct fold *fold, struct head *head,
 	const struct change *change, struct err *err) MUST_CHECK;
 
 /* The head of somebody's fold. RC_NONE: there is none. */
-enum rc store_head(struct store *store, const struct fold *fold, struct head *head, struct err *err)
-	MUST_CHECK;
+enum rc store_head(struct store *store, const struct fold *fold, struct head *head,
+	struct err *err) MUST_CHECK;
 
 /* All records of a table, sorted by field. An absent table has none. */
 enum rc store_table(struct store *store, const struct fold *fold, const struct head *head,
@@ -84,12 +84,13 @@ struct outbox_entry {
 };
 typedef enum rc (*store_output)(void *context, const struct outbox_entry *entry, struct err *err);
 enum rc store_outbox(struct store *store, const struct fold *fold, const struct head *head,
-	const char *after_id, size_t max, store_output output, void *context, struct err *err) MUST_CHECK;
+	const char *after_id, size_t max, store_output output, void *context,
+	struct err *err) MUST_CHECK;
 enum rc store_outbox_drop(struct store *store, const struct fold *fold, const struct head *head,
 	const char *const ids[], size_t count, struct err *err) MUST_CHECK;
 
 /* Every fold ever seen: "SERVICE/LOG" as field, no data; sorted. */
-enum rc store_folds(struct store *store, store_record record, void *context, struct err *err)
-	MUST_CHECK;
+enum rc store_folds(
+	struct store *store, store_record record, void *context, struct err *err) MUST_CHECK;
 
 #endif

@@ -1,5 +1,5 @@
-/* ports/trace.h: recorded events: files of one JSON object a line, plain or Zstandard (.jsonl, .jsonl.zst).
- * TOUCHES: files; the one user of libzstd. */
+/* ports/trace.h: recorded events: files of one JSON object a line, plain or Zstandard (.jsonl,
+ * .jsonl.zst). TOUCHES: files; the one user of libzstd. */
 #ifndef PORTS_TRACE_H
 #define PORTS_TRACE_H
 
@@ -7,11 +7,13 @@
 
 struct trace;
 
-enum rc trace_open(const char *path, struct trace **opened, struct err *err) MUST_CHECK; /* "-" = stdin, plain */
+enum rc trace_open(const char *path, struct trace **opened,
+	struct err *err) MUST_CHECK; /* "-" = stdin, plain */
 void trace_close(struct trace *trace);
 
-/* The next line without its newline, valid until the next call. RC_NONE: the end. RC_FATAL: the file cannot
- * be read or is damaged (path, line number, byte). A line over 16 MiB is RC_FATAL. Empty lines are skipped. */
+/* The next line without its newline, valid until the next call. RC_NONE: the end. RC_FATAL: the
+ * file cannot be read or is damaged (path, line number, byte). A line over 16 MiB is RC_FATAL.
+ * Empty lines are skipped. */
 enum rc trace_next(struct trace *trace, struct view *line, struct err *err) MUST_CHECK;
 
 /* How much of the file was read, 0 to 1; -1 unknown (a pipe). */

@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import json
 import os
+import random
 import re
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import oracle
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from conftest import ROOT, consume_all, eventually
 
@@ -169,6 +170,54 @@ def deploy():
     made = Deploy()
     yield made
     made.close()
+
+
+# ---- models that answer
+
+class Fleet:
+    """Models that emit predictions until close(): `fraud`, whose versions are what the deployment API says, and others.
+    A version that ends in -slow takes 1.6 times as long."""
+
+    def __init__(self, brokers, topic, deploy, per_second, seed, others=3):
+        self._deploy, self._random = deploy, random.Random(seed)
+        self._producer = Producer({"bootstrap.servers": brokers, "partitioner": "murmur2_random", "linger.ms": 5,
+                                   "compression.type": "lz4", "message.timeout.ms": 60_000})
+        self._topic, self._per_second = topic, per_second
+        self._others = [f"other{n}" for n in range(others)]
+        self._stop = threading.Event()
+        self.sent = 0
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        begin, asked, state = time.monotonic(), 0, None
+        while not self._stop.wait(0.02):
+            now = time.monotonic()
+            if now - asked > 0.2:
+                asked, state = now, self._deploy.state("fraud")
+            while self.sent < (now - begin) * self._per_second:
+                model = "fraud" if self.sent % 2 else self._others[self.sent // 2 % len(self._others)]
+                self._producer.produce(self._topic, self._event(model, state), model)
+                self.sent += 1
+            self._producer.poll(0)
+
+    def _event(self, model, state):
+        chance = self._random.random
+        version, role, latency = "1", "production", 20 * self._random.lognormvariate(0, 0.3)
+        if model == "fraud":
+            role = "canary" if chance() < state["canary_share"] else "production"
+            version = state[role]
+        if version.endswith("-slow"):
+            latency *= 1.6
+        return json.dumps({"ts": int(time.time() * 1000), "model": model, "version": version, "role": role,
+                           "latency_ms": round(latency, 3), "status": 500 if chance() < 0.002 else 200,
+                           "score": round(chance(), 5), "class": "yes" if chance() < 0.3 else "no"})
+
+    def close(self):
+        """Returns when all that was sent is in the log."""
+        self._stop.set()
+        self._thread.join()
+        assert self._producer.flush(60) == 0
 
 
 # ---- the chain
