@@ -37,6 +37,9 @@ struct head {
 enum rc store_open(
 	const struct config_redis *settings, struct store **opened, struct err *err) MUST_CHECK;
 struct store *store_memory_open(void);
+
+/* Of a memory store only: all that it holds, as a backup or a replica would. */
+struct store *store_memory_copy(struct store *store);
 void store_close(struct store *store);
 
 /* Loads (or replaces) the function library. For `modelwatch init`. */

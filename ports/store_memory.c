@@ -442,21 +442,11 @@ static enum rc folds(struct store *store, store_record record, void *context, st
 	return rc;
 }
 
-static void free_values(struct map *map, void (*drop)(void *value))
-{
-	size_t place = 0;
-	struct map_entry *entry;
-
-	while ((entry = map_next(map, &place)))
-		drop(entry->value);
-	map_done(map);
-}
-
 static void free_table(void *value)
 {
 	struct table *table = value;
 
-	free_values(&table->records, free);
+	map_free_values(&table->records, free);
 	queue_done(&table->queue);
 	free(table);
 }
@@ -465,7 +455,7 @@ static void free_fold(void *value)
 {
 	struct stored_fold *stored = value;
 
-	free_values(&stored->tables, free_table);
+	map_free_values(&stored->tables, free_table);
 	queue_done(&stored->outbox);
 	free(stored);
 }
@@ -474,7 +464,7 @@ static void close_memory(struct store *store)
 {
 	struct store_memory *self = self_of(store);
 
-	free_values(&self->folds, free_fold);
+	map_free_values(&self->folds, free_fold);
 	bytes_done(&self->buffer);
 	free(self);
 }
@@ -499,4 +489,53 @@ struct store *store_memory_open(void)
 
 	self->store.kind = &memory_kind;
 	return &self->store;
+}
+
+static void copy_queue(const struct queue *from, struct queue *to)
+{
+	for (size_t i = from->first; i < from->end; i++)
+		if (from->entries[i].blob)
+			queue_add(to, from->entries[i].number,
+				blob_view(from->entries[i].blob));
+	to->last = from->last;
+}
+
+static struct table *copy_table(const struct table *from)
+{
+	struct table *to = memory_new(1, sizeof *to);
+	struct map_entry *entry;
+	size_t place = 0;
+
+	to->kind = from->kind;
+	while ((entry = map_next(&from->records, &place)))
+		map_put(&to->records, entry->key, entry->key_size,
+			blob_fill(NULL, blob_view(entry->value)));
+	copy_queue(&from->queue, &to->queue);
+	return to;
+}
+
+static struct stored_fold *copy_fold(const struct stored_fold *from)
+{
+	struct stored_fold *to = memory_new(1, sizeof *to);
+	struct map_entry *entry;
+	size_t place = 0;
+
+	memcpy(to->token, from->token, sizeof to->token);
+	memcpy(to->epoch, from->epoch, sizeof to->epoch);
+	while ((entry = map_next(&from->tables, &place)))
+		map_put(&to->tables, entry->key, entry->key_size, copy_table(entry->value));
+	copy_queue(&from->outbox, &to->outbox);
+	return to;
+}
+
+struct store *store_memory_copy(struct store *store)
+{
+	struct store *copy = store_memory_open();
+	struct map *folds_of_copy = &self_of(copy)->folds;
+	struct map_entry *entry;
+	size_t place = 0;
+
+	while ((entry = map_next(&self_of(store)->folds, &place)))
+		map_put(folds_of_copy, entry->key, entry->key_size, copy_fold(entry->value));
+	return copy;
 }

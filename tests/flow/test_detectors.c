@@ -43,6 +43,7 @@ struct arm {
 	const char *role, *version, *segment;
 	int n;
 	double latency;   /* median in ms; log-sd 0.3; 0: no latency */
+	double tail;      /* share of latencies that are four times as long */
 	double failing;   /* share */
 	double score;     /* mean, sd 0.1; 0: no score */
 	double nan;       /* share of scores that are none */
@@ -87,9 +88,12 @@ static void add_arm(struct closed_tick *tick, const struct arm *arm)
 		return;
 	if (arm->latency > 0) {
 		window = new_window(tick, arm, arm->version, "latency", LAYOUT_LATENCY);
-		for (int i = 0; i < arm->n; i++)
-			window_count(window,
-				layout_bin(LAYOUT_LATENCY, arm->latency * exp(0.3 * normal())), 1);
+		for (int i = 0; i < arm->n; i++) {
+			double times = arm->tail > 0 && uniform() < arm->tail ? 4 : 1;
+			double ms = times * arm->latency * exp(0.3 * normal());
+
+			window_count(window, layout_bin(LAYOUT_LATENCY, ms), 1);
+		}
 	}
 	window = new_window(tick, arm, arm->version, "errors", LAYOUT_RESULT);
 	for (int i = 0; i < arm->n; i++)
@@ -399,6 +403,23 @@ static void an_alarm_becomes_actionable_and_says_so_once(void **state)
 	}
 	assert_int_equal(actionable, 1);
 	assert_in_range(fold->finding_count, 1, 2);
+	fold_free(fold);
+}
+
+static void a_slow_tail_alone_is_enough(void **state)
+{
+	struct fold *fold = fold_new();
+
+	(void)state;
+	RUN(fold, 60, PRODUCTION(.n = 100, .latency = 20), CANARY(.n = 50, .latency = 20));
+	RUN(fold, 60, PRODUCTION(.n = 100, .latency = 20),
+		CANARY(.n = 50, .latency = 20, .tail = 0.04));
+	const struct finding *alarm = found(fold, "arms", "latency", VERDICT_ALARM);
+
+	assert_non_null(alarm);
+	assert_string_equal(alarm->evidence.effect.name, "p99 ratio");
+	assert_true(alarm->evidence.effect.value > 1.25);
+	assert_non_null(strstr(alarm->evidence.moved[0].what, "above the"));
 	fold_free(fold);
 }
 
@@ -720,6 +741,43 @@ static void a_successor_that_is_no_better_alarms_in_its_turn(void **state)
 	fold_free(fold);
 }
 
+static void a_release_of_production_leaves_the_alarm_of_a_candidate_open(void **state)
+{
+	struct fold *fold = fold_new();
+
+	(void)state;
+	RUN(fold, 60, PRODUCTION(.n = 100, .latency = 20), CANARY(.n = 25, .latency = 20));
+	RUN(fold, 30, PRODUCTION(.n = 100, .latency = 20), CANARY(.n = 25, .latency = 30));
+	size_t count = fold->finding_count;
+
+	RUN(fold, 100, {.role = "production", .version = "v1b", .n = 100, .latency = 20},
+		CANARY(.n = 25, .latency = 30));
+	verdict_is(fold, "arms|latency|fraud||canary|v2", "alarm");
+	assert_in_range(fold->finding_count, count, count + 1); /* it may become actionable */
+	RUN(fold, 100, {.role = "production", .version = "v1b", .n = 100, .latency = 20},
+		CANARY(.n = 25, .latency = 20));
+	verdict_is(fold, "arms|latency|fraud||canary|v2", "ok");
+	fold_free(fold);
+}
+
+static void a_model_without_a_tick_for_a_month_is_forgotten(void **state)
+{
+	struct fold *fold = fold_new();
+
+	(void)state;
+	RUN(fold, 60, PRODUCTION(.n = 100, .latency = 20), CANARY(.n = 25, .latency = 20));
+	fold->now_ms += 29 * 86400000LL;
+	idle(fold, 1);
+	assert_true(fold->state.count > 1);
+	fold->now_ms += 2 * 86400000LL;
+	idle(fold, 1);
+	assert_int_equal(fold->state.count, 1); /* the cursor */
+	assert_int_equal(fold->verdicts.count, 0);
+	assert_int_equal(detectors_counts(fold->detectors).models, 0);
+	assert_non_null(found(fold, "silence", "rate", VERDICT_SUPERSEDED));
+	fold_free(fold);
+}
+
 /* Segments, two models and all that may happen, in 400 ticks. */
 static void eventful(struct fold *fold)
 {
@@ -935,6 +993,7 @@ int main(void)
 		cmocka_unit_test(a_slower_candidate_is_blamed_within_a_minute),
 		cmocka_unit_test(a_slower_production_is_blamed_against_a_stable_canary),
 		cmocka_unit_test(an_alarm_becomes_actionable_and_says_so_once),
+		cmocka_unit_test(a_slow_tail_alone_is_enough),
 		cmocka_unit_test(a_faster_candidate_is_no_alarm),
 		cmocka_unit_test(two_equal_arms_never_alarm_and_end_ok),
 		cmocka_unit_test(failures_scores_and_classes_are_told_apart),
@@ -950,6 +1009,8 @@ int main(void)
 			a_rolled_back_version_is_superseded_and_its_successor_proves_itself),
 		cmocka_unit_test(a_canary_that_is_taken_away_is_superseded_by_nothing),
 		cmocka_unit_test(a_successor_that_is_no_better_alarms_in_its_turn),
+		cmocka_unit_test(a_release_of_production_leaves_the_alarm_of_a_candidate_open),
+		cmocka_unit_test(a_model_without_a_tick_for_a_month_is_forgotten),
 		cmocka_unit_test(restarts_change_nothing),
 		cmocka_unit_test(how_ticks_are_spread_over_records_changes_nothing),
 		cmocka_unit_test(a_record_is_folded_once_and_a_lost_one_is_counted),
