@@ -33,7 +33,7 @@ SOURCES := $(wildcard core/*.c core/stats/*.c ports/*.c demo/*_json.c)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/ports/advance.o
 ARCHIVE := $(BUILD)/libmodelwatch.a
 ROOM_SOURCES := $(wildcard ingest/*.c detectors/*.c alerts/*.c remediate/*.c console/*.c ctl/*.c)
-FOLD_SOURCES := $(filter-out %/main.c %/partition.c,$(ROOM_SOURCES))
+FOLD_SOURCES := $(filter-out %/main.c %/partition.c %/judging.c,$(ROOM_SOURCES))
 FOLDS := $(BUILD)/libfolds.a
 
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))

@@ -3,7 +3,7 @@
  * writes: PREFIX.findings; verdicts in Redis */
 #include "core/memory.h"
 #include "core/topics.h"
-#include "detectors/partition.h"
+#include "detectors/judging.h"
 #include "ports/clock.h"
 #include "ports/journal.h"
 #include "ports/service.h"
@@ -26,11 +26,11 @@ enum {
 struct room {
 	struct service service;
 	struct config *reloaded; /* what replaced service.config; NULL: nothing yet */
-	struct partition_ports ports;
+	struct judging_ports ports;
 	struct log *log;
 	char findings[280];
 	struct share share;
-	struct partition **partitions;
+	struct judging **judgings;
 	size_t count;
 	int64_t look_at, measure_at; /* monotonic */
 	char unwell[600];            /* why something has to wait; "" = all is well */
@@ -54,9 +54,9 @@ static enum rc open_ports(struct room *room, struct err *err)
 static void drop_partitions(struct room *room)
 {
 	for (size_t i = 0; i < room->count; i++)
-		partition_free(room->partitions[i]);
-	free(room->partitions);
-	room->partitions = NULL;
+		judging_free(room->judgings[i]);
+	free(room->judgings);
+	room->judgings = NULL;
 	room->count = 0;
 }
 
@@ -81,8 +81,8 @@ static void note_unwell(struct room *room, const struct err *err)
 static bool is_here(const struct room *room, const struct share_place *place)
 {
 	for (size_t i = 0; i < room->count; i++)
-		if (room->partitions[i]->number == place->number &&
-			strcmp(room->partitions[i]->topic, place->topic) == 0)
+		if (room->judgings[i]->number == place->number &&
+			strcmp(room->judgings[i]->topic, place->topic) == 0)
 			return true;
 	return false;
 }
@@ -91,22 +91,22 @@ static bool is_here(const struct room *room, const struct share_place *place)
 static void follow_share(struct room *room)
 {
 	for (size_t i = room->count; i-- > 0;) {
-		struct partition *partition = room->partitions[i];
+		struct judging *judging = room->judgings[i];
 
-		if (share_has(&room->share, partition->topic, partition->number))
+		if (share_has(&room->share, judging->topic, judging->number))
 			continue;
-		partition_free(partition);
-		room->partitions[i] = room->partitions[--room->count];
+		judging_free(judging);
+		room->judgings[i] = room->judgings[--room->count];
 	}
 	for (size_t i = 0; i < room->share.count; i++) {
 		const struct share_place *place = &room->share.places[i];
 
 		if (is_here(room, place))
 			continue;
-		room->partitions =
-			memory_grow(room->partitions, room->count + 1, sizeof(struct partition *));
-		room->partitions[room->count++] =
-			partition_new(&room->ports, place->topic, place->number);
+		room->judgings =
+			memory_grow(room->judgings, room->count + 1, sizeof(struct judging *));
+		room->judgings[room->count++] =
+			judging_new(&room->ports, place->topic, place->number);
 	}
 }
 
@@ -130,9 +130,8 @@ static enum rc load_partitions(struct room *room, size_t *loaded, struct err *er
 {
 	*loaded = 0;
 	for (size_t i = 0; i < room->count; i++) {
-		struct partition *partition = room->partitions[i];
-		enum rc rc =
-			partition->detectors ? RC_OK : partition_load(partition, &room->ports, err);
+		struct judging *judging = room->judgings[i];
+		enum rc rc = judging->detectors ? RC_OK : judging_load(judging, &room->ports, err);
 
 		if (rc == RC_FATAL)
 			return rc;
@@ -140,7 +139,7 @@ static enum rc load_partitions(struct room *room, size_t *loaded, struct err *er
 			note_unwell(room, err);
 			return RC_OK;
 		}
-		*loaded += partition->detectors != NULL;
+		*loaded += judging->detectors != NULL;
 	}
 	return RC_OK;
 }
@@ -149,11 +148,11 @@ static enum rc turn_partitions(struct room *room, bool *behind, struct err *err)
 {
 	*behind = false;
 	for (size_t i = 0; i < room->count; i++) {
-		struct partition *partition = room->partitions[i];
+		struct judging *judging = room->judgings[i];
 
-		if (!partition->detectors)
+		if (!judging->detectors)
 			continue;
-		enum rc rc = partition_turn(partition, &room->ports, err);
+		enum rc rc = judging_turn(judging, &room->ports, err);
 
 		if (rc == RC_FATAL)
 			return rc;
@@ -163,9 +162,9 @@ static enum rc turn_partitions(struct room *room, bool *behind, struct err *err)
 			journal(JOURNAL_ERROR, "gap", "what", err->text, "action",
 				"judge from here on", NULL);
 		if (rc == RC_REJECT)
-			journal(JOURNAL_ERROR, "finding_lost", "log", partition->fold.log, "reason",
+			journal(JOURNAL_ERROR, "finding_lost", "log", judging->fold.log, "reason",
 				err->text, NULL);
-		*behind = *behind || partition->behind;
+		*behind = *behind || judging->behind;
 	}
 	return RC_OK;
 }
@@ -178,8 +177,8 @@ static void give_back_written(struct room *room)
 
 	for (size_t i = 0; i < count; i++)
 		for (size_t k = 0; k < room->count; k++)
-			if (outbox_number(room->partitions[k]->outbox) == tags[i] >> 48)
-				outbox_written(room->partitions[k]->outbox, tags[i], delivered[i]);
+			if (outbox_number(room->judgings[k]->outbox) == tags[i] >> 48)
+				outbox_written(room->judgings[k]->outbox, tags[i], delivered[i]);
 }
 
 /* Redis, Kafka and the prefix stay as they were at the start; all else is judged under the new
@@ -230,9 +229,9 @@ static struct detectors_counts sum_counts(const struct room *room)
 	struct detectors_counts sum = {0};
 
 	for (size_t i = 0; i < room->count; i++) {
-		if (!room->partitions[i]->detectors)
+		if (!room->judgings[i]->detectors)
 			continue;
-		struct detectors_counts counts = detectors_counts(room->partitions[i]->detectors);
+		struct detectors_counts counts = detectors_counts(room->judgings[i]->detectors);
 
 		add_counts(&sum, &counts);
 	}

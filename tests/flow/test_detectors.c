@@ -436,6 +436,17 @@ static void a_faster_candidate_is_no_alarm(void **state)
 	fold_free(fold);
 }
 
+static void a_difference_within_tolerance_is_suspected_at_most(void **state)
+{
+	struct fold *fold = fold_new();
+
+	(void)state;
+	RUN(fold, 200, PRODUCTION(.n = 1000, .latency = 20), CANARY(.n = 1000, .latency = 20.6));
+	assert_int_equal(fold->finding_count, 0);
+	verdict_is(fold, "arms|latency|fraud||canary|v2", "suspected");
+	fold_free(fold);
+}
+
 static void two_equal_arms_never_alarm_and_end_ok(void **state)
 {
 	struct fold *fold = fold_new();
@@ -640,6 +651,24 @@ static void silence_is_an_alarm_until_there_are_events_again(void **state)
 	assert_non_null(ok);
 	assert_string_equal(ok->reason, "events again");
 	assert_int_equal(ok->ts, fold->now_ms);
+	fold_free(fold);
+}
+
+/* Ticks that end at one moment come by model: nobody is silent before all of them were seen. */
+static void the_tick_that_ends_when_silence_is_due_is_in_time(void **state)
+{
+	struct fold *fold = fold_new();
+	const struct arm arm = PRODUCTION(.n = 20);
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		tick_of(fold, "early", &arm, 1);
+		if (i < 100 || i >= 111)
+			tick_of(fold, "fraud", &arm, 1);
+		fold->now_ms += TICK_MS;
+		fold_close(fold, fold->now_ms + 2000);
+	}
+	assert_int_equal(fold->finding_count, 0);
 	fold_free(fold);
 }
 
@@ -995,6 +1024,7 @@ int main(void)
 		cmocka_unit_test(an_alarm_becomes_actionable_and_says_so_once),
 		cmocka_unit_test(a_slow_tail_alone_is_enough),
 		cmocka_unit_test(a_faster_candidate_is_no_alarm),
+		cmocka_unit_test(a_difference_within_tolerance_is_suspected_at_most),
 		cmocka_unit_test(two_equal_arms_never_alarm_and_end_ok),
 		cmocka_unit_test(failures_scores_and_classes_are_told_apart),
 		cmocka_unit_test(an_alarm_ends_when_the_data_are_within_tolerance_again),
@@ -1003,6 +1033,7 @@ int main(void)
 		cmocka_unit_test(a_drop_of_the_rate_is_seen_and_its_end_too),
 		cmocka_unit_test(a_rate_that_stays_is_the_new_level_after_an_hour),
 		cmocka_unit_test(silence_is_an_alarm_until_there_are_events_again),
+		cmocka_unit_test(the_tick_that_ends_when_silence_is_due_is_in_time),
 		cmocka_unit_test(a_silence_that_is_over_when_it_is_seen_is_told_with_its_times),
 		cmocka_unit_test(rare_events_are_not_called_silent_too_soon),
 		cmocka_unit_test(

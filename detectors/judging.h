@@ -1,20 +1,20 @@
-/* detectors/partition.h: one fold of the detectors at its ports: loaded from the store, fed with
+/* detectors/judging.h: one fold of the detectors at its ports: loaded from the store, fed with
  * the close records of ingest's fold of the same log, stepped, and loaded again after anything that
  * went wrong. TOUCHES: through store.h, outbox.h, clock.h. Never logs: main.c does. */
-#ifndef DETECTORS_PARTITION_H
-#define DETECTORS_PARTITION_H
+#ifndef DETECTORS_JUDGING_H
+#define DETECTORS_JUDGING_H
 
 #include "detectors/step.h"
 #include "ports/outbox.h"
 
-struct partition_ports {             /* shared by all of a process */
+struct judging_ports {               /* shared by all of a process */
 	const struct config *config; /* the one that is in effect */
 	struct store *store;
 	struct log_writer *writer;
 	const char *prefix;
 };
 
-struct partition {
+struct judging {
 	struct fold fold, ingest_fold;
 	char topic[256];
 	int32_t number;
@@ -27,22 +27,21 @@ struct partition {
 	struct change change;
 };
 
-struct partition *partition_new(
-	const struct partition_ports *ports, const char *topic, int32_t number);
-void partition_free(struct partition *partition);
+struct judging *judging_new(const struct judging_ports *ports, const char *topic, int32_t number);
+void judging_free(struct judging *judging);
 
 /* Loads the fold. RC_NONE: not yet: ingest has not begun (err says so), or it failed a moment ago.
  * RC_RETRY, RC_FATAL: not loaded. */
-enum rc partition_load(struct partition *partition, const struct partition_ports *ports,
-	struct err *err) MUST_CHECK;
+enum rc judging_load(
+	struct judging *judging, const struct judging_ports *ports, struct err *err) MUST_CHECK;
 
 /* Drops memory: a step may have happened or not. */
-void partition_drop(struct partition *partition);
+void judging_drop(struct judging *judging);
 
 /* Folds the close records that are there, in one step, and turns the outbox. RC_NONE: done, and a
  * new life of ingest was begun (err says it). RC_REJECT: a finding that no topic takes was lost.
  * RC_RETRY: it was dropped, or only the outbox has to wait. */
-enum rc partition_turn(struct partition *partition, const struct partition_ports *ports,
-	struct err *err) MUST_CHECK;
+enum rc judging_turn(
+	struct judging *judging, const struct judging_ports *ports, struct err *err) MUST_CHECK;
 
 #endif
