@@ -93,11 +93,22 @@ $(BUILD)/live/%: $(BUILD)/tests/live/%.o $(FOLDS) $(ARCHIVE)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -lcmocka $(LIBS) -o $@
 
+# The simulation brings a clock of its own, and wires the services' folds at their ports by itself.
+SIM := $(BUILD)/sim
+$(SIM): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/*.c)) $(BUILD)/ingest/partition.o \
+		$(BUILD)/detectors/judging.o $(FOLDS) $(ARCHIVE)
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+
 # ---- checks
 
 # Tests print in the order of their cost; the first that fails ends the run.
 unit: $(UNIT)
 	@tests/run-c $(UNIT)
+
+SEEDS ?= 1 100
+sim: $(SIM)
+	@$(SIM) $(SEEDS)
 
 flow: $(FLOW)
 	@tests/run-c $(FLOW)
@@ -110,7 +121,7 @@ rooms:
 
 FORMATTED = $(wildcard core/*.[ch] core/stats/*.[ch] ports/*.[ch] ingest/*.[ch] detectors/*.[ch] \
 	alerts/*.[ch] remediate/*.[ch] console/*.[ch] ctl/*.[ch] demo/*.[ch] bench/*.[ch] \
-	tests/unit/*.c tests/flow/*.c tests/live/*.[ch])
+	tests/unit/*.c tests/flow/*.c tests/sim/*.[ch] tests/live/*.[ch])
 
 format:
 	@clang-format --dry-run -Werror $(FORMATTED)
@@ -152,6 +163,6 @@ bench: all
 clean:
 	rm -rf build
 
-.PHONY: all programs clean unit flow live rooms format lint warnings objects sanitizers check test demo bench
+.PHONY: all programs clean unit flow sim live rooms format lint warnings objects sanitizers check test demo bench
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)

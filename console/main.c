@@ -73,27 +73,20 @@ static void check_store(struct console *console)
 /* All but the address that it listens on follows the new configuration. */
 static void reload(struct console *console)
 {
-	struct service *service = &console->service;
-	struct config fresh;
+	struct config *fresh = service_reload(&console->service);
 	struct store *store;
 	struct err err = {0};
 
-	service->reload_wanted = false;
-	if (!service_reload(service, &fresh))
+	if (!fresh)
 		return;
-	struct config before = service->config;
-
-	service->config = fresh;
-	if (store_open(&service->config.redis, &store, &err) != RC_OK) {
-		journal(JOURNAL_ERROR, "reload_refused", "reason", err.text, NULL);
-		service->config = before;
-		config_done(&fresh);
+	if (store_open(&fresh->redis, &store, &err) != RC_OK) {
+		service_refuse(fresh, &err);
 		return;
 	}
 	store_close(console->api.store);
 	console->api.store = store;
-	config_done(&before);
-	journal(JOURNAL_INFO, "reloaded", "config", service->config.digest, NULL);
+	console->api.config = fresh;
+	service_adopt(&console->service, fresh);
 }
 
 static int run(struct console *console)

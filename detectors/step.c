@@ -28,12 +28,6 @@ void detectors_free(struct detectors *detectors)
 	free(detectors);
 }
 
-void detectors_configure(struct detectors *detectors, const struct config *config)
-{
-	detectors->config = config;
-	detectors->next_due_ms = INT64_MIN;
-}
-
 /* One false alarm is expected in the budget's time over all comparisons that the deployment may
  * have, or as many as the budget says. */
 static double line_of(const struct config *config, const struct config_model *model)

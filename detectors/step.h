@@ -13,10 +13,9 @@
 
 struct detectors;
 
-/* log_name: "TOPIC-PARTITION". config must outlive it, or be replaced. */
+/* log_name: "TOPIC-PARTITION". config must outlive it. */
 struct detectors *detectors_new(const struct config *config, const char *log_name);
 void detectors_free(struct detectors *detectors);
-void detectors_configure(struct detectors *detectors, const struct config *config);
 
 /* One record of table "state", before anything else: a store_record (ports/store.h). RC_FATAL:
  * damaged, or of a later version. */

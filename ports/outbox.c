@@ -17,6 +17,7 @@ enum {
 	LOOK_EVERY_MS = 1000,
 	DROP_EVERY_MS = 100, /* acknowledged entries are dropped together */
 	BLOCKED_MAX = 8,     /* a fold has a handful of topics */
+	SETTLE_MAX = 1000,   /* acknowledgements at once */
 };
 
 enum stage { WAITING, GIVEN, DONE };
@@ -273,7 +274,8 @@ void outbox_written(struct outbox *outbox, uint64_t tag, bool delivered)
 	uint64_t number = tag & 0xffffffffffff;
 	struct flight *flight = flight_at(outbox, number);
 
-	if (number < outbox->first || number >= outbox->next || flight->stage != GIVEN)
+	if (tag >> 48 != outbox->number || number < outbox->first || number >= outbox->next ||
+		flight->stage != GIVEN)
 		return;
 	if (delivered) {
 		set_done(outbox, flight);
@@ -281,4 +283,18 @@ void outbox_written(struct outbox *outbox, uint64_t tag, bool delivered)
 		flight->stage = WAITING;
 		outbox->waiting++;
 	}
+}
+
+void outbox_settle(struct outbox *const outboxes[], size_t count, struct log_writer *writer)
+{
+	uint64_t tags[SETTLE_MAX];
+	bool delivered[SETTLE_MAX];
+	size_t known;
+
+	do {
+		known = log_written(writer, 0, SETTLE_MAX, tags, delivered);
+		for (size_t i = 0; i < known; i++)
+			for (size_t k = 0; k < count; k++)
+				outbox_written(outboxes[k], tags[i], delivered[i]);
+	} while (known == SETTLE_MAX);
 }

@@ -26,8 +26,12 @@ enum rc outbox_turn(
 /* Whether nothing is known to wait. */
 bool outbox_is_empty(const struct outbox *outbox);
 
-/* Gives an acknowledgement from the shared writer to its outbox: the upper 16 bits of a tag are the
- * number of its outbox (see outbox_number), so several folds of a process share one writer. */
+/* Gives what the writer has acknowledged to the outboxes that it is of: all those that share it.
+ * Never waits. */
+void outbox_settle(struct outbox *const outboxes[], size_t count, struct log_writer *writer);
+
+/* One acknowledgement; of another outbox it is passed over: the upper 16 bits of a tag are the
+ * number of its outbox, so several folds of a process share one writer. */
 uint64_t outbox_number(const struct outbox *outbox);
 void outbox_written(struct outbox *outbox, uint64_t tag, bool delivered);
 

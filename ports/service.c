@@ -31,6 +31,7 @@ struct service_inside {
 	int signals; /* a signalfd */
 	bool stopping;
 	bool told_ready;
+	struct config *adopted; /* what a reload brought; NULL = none yet */
 	struct http_in *http; /* NULL: metrics are off, or the service serves itself */
 	int64_t watchdog_ms;  /* the ping's period; 0 = none wanted */
 	int64_t watchdog_at, status_at;
@@ -236,18 +237,39 @@ static bool load_config(const struct service *service, struct config *config)
 	return good;
 }
 
-bool service_reload(struct service *service, struct config *fresh)
+static void free_config(struct config *config)
 {
-	*fresh = (struct config){0};
+	if (!config)
+		return;
+	config_done(config);
+	free(config);
+}
+
+struct config *service_reload(struct service *service)
+{
+	struct config *fresh = memory_new(1, sizeof *fresh);
+
+	service->reload_wanted = false;
 	sd_notify(0, "STATUS=reading the configuration again");
 	service->inside->status_changed = true;
 	if (load_config(service, fresh))
-		return true;
-	journal(JOURNAL_ERROR, "reload_refused", "reason", "mistakes in the configuration",
-		"action", "the old one goes on", NULL);
-	config_done(fresh);
-	*fresh = (struct config){0};
-	return false;
+		return fresh;
+	service_refuse(fresh, &(struct err){"mistakes in the configuration"});
+	return NULL;
+}
+
+void service_adopt(struct service *service, struct config *fresh)
+{
+	free_config(service->inside->adopted);
+	service->inside->adopted = fresh;
+	journal(JOURNAL_INFO, "reloaded", "config", fresh->digest, NULL);
+}
+
+void service_refuse(struct config *fresh, const struct err *reason)
+{
+	journal(JOURNAL_ERROR, "reload_refused", "reason", reason->text, "action",
+		"the old one goes on", NULL);
+	free_config(fresh);
 }
 
 static bool open_all(struct service *service, enum config_service kind, bool takes_instance,
@@ -321,6 +343,7 @@ void service_close(struct service *service)
 	if (inside->signals >= 0)
 		close(inside->signals);
 	service_options_done(&inside->options);
+	free_config(inside->adopted);
 	free(inside);
 	metrics_done(&service->metrics);
 	config_done(&service->config);

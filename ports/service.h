@@ -17,10 +17,10 @@
 
 struct service {
 	const char *name;        /* "ingest" */
-	struct config config;    /* as read at the start; SIGHUP sets reload_wanted */
+	struct config config;    /* as read at the start */
 	int instance, instances; /* --instance i/n: this is i of n, from 0; 0/1 by default */
 	struct metrics metrics;
-	bool reload_wanted; /* the main loop does it, by service_reload(), and sets this to false */
+	bool reload_wanted; /* by SIGHUP; the main loop does it, by service_reload() */
 	struct service_inside *inside;
 };
 
@@ -39,9 +39,14 @@ void service_close(struct service *service);
  * to stop. */
 bool service_turn(struct service *service);
 
-/* Reads the configuration again. True: *fresh is whole and the caller's (config_done()). False: its
- * mistakes were told to the journal and printed, *fresh is empty, and what is there goes on. */
-bool service_reload(struct service *service, struct config *fresh);
+/* Reads the configuration again. NULL: its mistakes were told to the journal and printed, and what
+ * is there goes on. Else it is whole, and one of the two below is due. */
+struct config *service_reload(struct service *service) MUST_CHECK;
+/* It is in force until another one is adopted, or the service closes; nobody uses the one adopted
+ * before any more. */
+void service_adopt(struct service *service, struct config *fresh);
+/* It cannot be carried out, for this reason; what is there goes on. */
+void service_refuse(struct config *fresh, const struct err *reason);
 
 /* /metrics, /-/healthy (the loop turns) and /-/ready (it is well: 200, else 503 with the status);
  * false: any other path, *answer untouched. */

@@ -8,7 +8,8 @@ from chain import SERVICES, Chain, Fleet, deploy, hook  # noqa: F401 (fixtures)
 from conftest import ROOT, consume_all, eventually
 
 SCHEMAS = ROOT / "config" / "schemas"
-FRAUD = "[{match: {model: fraud}, owner: payments, canary: stable, tick: 1s}, {tick: 1s}]"
+FRAUD = ("[{match: {model: fraud}, owner: payments, canary: stable, tick: 1s, clear_for: 4, "
+         "tolerate: {latency: {p50: 10%, p99: 50%}}}, {tick: 1s}]")    # wide, so that it is soon sure that all is well
 
 
 def one_incident(servers, service, tmp_path, deploy, hook, **sections):
@@ -18,7 +19,7 @@ def one_incident(servers, service, tmp_path, deploy, hook, **sections):
               f"status: {{url: '{deploy.url}/models/fraud', converged: /converged}}}}}}]")
     policy = ("[{matchers: ['alertname=\"ModelLatency\"', 'model=\"fraud\"'], mode: auto, target: fraud, "
               "ladder: [rollback, page], verify_hold: 2s, verify_timeout: 120s}]")
-    deploy.release("fraud", production="7", canary="6", canary_share=0.2)
+    deploy.release("fraud", production="7", canary="6", canary_share=0.4)
     return Chain(servers, service, tmp_path, settings, **{
         "time": "{lateness: 1s}", "models": FRAUD, "targets": target, "policies": policy,
         "receivers": f"[{{name: oncall, webhook_configs: [{{url: '{hook.url}', secret_file: hook.key}}]}}]",
