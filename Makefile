@@ -143,7 +143,7 @@ objects: $(OBJECTS) $(ROOM_SOURCES:%.c=$(BUILD)/%.o)
 sanitizers:
 	@$(MAKE) --no-print-directory SAN=address,undefined unit flow all
 
-check: rooms format lint warnings unit flow sanitizers live
+check: rooms format lint warnings unit flow sim sanitizers live
 
 # ---- the two commands of README
 
@@ -163,6 +163,33 @@ bench: all
 clean:
 	rm -rf build
 
-.PHONY: all programs clean unit flow sim live rooms format lint warnings objects sanitizers check test demo bench
+# ---- installing: PREFIX, SYSCONFDIR, DESTDIR as everywhere; docs/operations.md says what comes then
+
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+BINDIR := $(DESTDIR)$(PREFIX)/bin
+UNITDIR := $(DESTDIR)$(PREFIX)/lib/systemd/system
+CONFIGDIR := $(DESTDIR)$(SYSCONFDIR)/modelwatch
+INSTALLED := $(SERVICES:%=$(BUILD)/modelwatch-%) $(BUILD)/modelwatch
+UNITS := $(patsubst systemd/%,%,$(wildcard $(addprefix systemd/,*.service *.target *.slice *.d/*.conf)))
+
+install: $(INSTALLED)
+	install -d $(BINDIR) $(UNITDIR)/modelwatch-.service.d $(CONFIGDIR)
+	install -m 755 $(INSTALLED) $(BINDIR)
+	cd systemd && install -m 644 $(filter-out %.conf,$(UNITS)) $(UNITDIR)
+	cd systemd && install -m 644 $(filter %.conf,$(UNITS)) $(UNITDIR)/modelwatch-.service.d
+	sed -i 's|/usr/local/bin/|$(PREFIX)/bin/|; s|/etc/modelwatch/|$(SYSCONFDIR)/modelwatch/|' $(addprefix $(UNITDIR)/,$(filter %.service,$(UNITS)))
+	install -m 644 config/modelwatch.yaml $(CONFIGDIR)/modelwatch.yaml.example
+
+# What operators wrote stays: the configuration, its secrets, drop-ins.
+uninstall:
+	rm -f $(addprefix $(BINDIR)/,$(notdir $(INSTALLED))) $(addprefix $(UNITDIR)/,$(UNITS)) $(CONFIGDIR)/modelwatch.yaml.example
+	rmdir --ignore-fail-on-non-empty $(UNITDIR)/modelwatch-.service.d $(CONFIGDIR)
+
+sandbox: all $(LIVE)
+	@/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/live/test_sandbox.py
+
+.PHONY: all programs clean unit flow sim live rooms format lint warnings objects sanitizers check test demo bench \
+	install uninstall sandbox
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)

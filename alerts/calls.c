@@ -13,7 +13,9 @@ enum { AT_ONCE_MAX = 8 };
 
 struct flight {
 	uint64_t tag;
-	const struct config_integration *to;
+	const struct config_integration
+		*to; /* NULL: nobody is called, since it was configured away */
+	char receiver[NAME_SIZE];
 	char id[ID_SIZE]; /* "" = a refresh */
 };
 
@@ -70,17 +72,20 @@ static bool in_flight(const struct calls *calls, const char *id)
 	return false;
 }
 
-static void start_call(struct calls *calls, const struct config_integration *to, const char *id,
-	struct view body, int64_t now)
+static void start_call(struct calls *calls, const struct config_integration *to,
+	const char *receiver, const char *id, struct view body, int64_t now)
 {
 	struct flight flight = {.tag = ++calls->last_tag, .to = to};
 	struct delivery delivery;
 	struct http_call call;
 
+	snprintf(flight.receiver, sizeof flight.receiver, "%s", receiver);
 	snprintf(flight.id, sizeof flight.id, "%s", id);
 	calls->flights =
 		memory_grow(calls->flights, calls->flight_count + 1, sizeof *calls->flights);
 	calls->flights[calls->flight_count++] = flight;
+	if (!to)
+		return;
 	delivery_call(to, id, body, now, &delivery, &call);
 	call.tag = flight.tag;
 	http_out_start(calls->http, &call);
@@ -91,8 +96,8 @@ static void start_call(struct calls *calls, const struct config_integration *to,
 static bool may_start(
 	const struct calls *calls, const struct config_integration *to, const char *id)
 {
-	return to && !in_flight(calls, id) && flights_to(calls, to) < AT_ONCE_MAX &&
-	       !is_refreshing(calls, to);
+	return !in_flight(calls, id) &&
+	       (!to || (flights_to(calls, to) < AT_ONCE_MAX && !is_refreshing(calls, to)));
 }
 
 int64_t calls_start(struct calls *calls, const struct alerts *alerts, int64_t now)
@@ -113,8 +118,8 @@ int64_t calls_start(struct calls *calls, const struct alerts *alerts, int64_t no
 		if (notification->next_try_at > now)
 			next = notification->next_try_at < next ? notification->next_try_at : next;
 		else if (may_start(calls, to, notification->id))
-			start_call(
-				calls, to, notification->id, view_of(notification->payload), now);
+			start_call(calls, to, notification->receiver, notification->id,
+				view_of(notification->payload), now);
 	}
 	map_done(&first);
 	return next;
@@ -123,6 +128,7 @@ int64_t calls_start(struct calls *calls, const struct alerts *alerts, int64_t no
 /* All that fires, of all groups, for one Alertmanager. */
 struct refresh {
 	const struct config_integration *to;
+	const char *receiver;
 	struct bytes body;
 };
 struct refreshes {
@@ -130,21 +136,23 @@ struct refreshes {
 	size_t count;
 };
 
-static struct refresh *refresh_of(struct refreshes *refreshes, const struct config_integration *to)
+static struct refresh *refresh_of(
+	struct refreshes *refreshes, const struct config_integration *to, const char *receiver)
 {
 	for (size_t i = 0; i < refreshes->count; i++)
 		if (refreshes->list[i].to == to)
 			return &refreshes->list[i];
 	refreshes->list =
 		memory_grow(refreshes->list, refreshes->count + 1, sizeof *refreshes->list);
-	refreshes->list[refreshes->count] = (struct refresh){.to = to};
+	refreshes->list[refreshes->count] = (struct refresh){.to = to, .receiver = receiver};
 	return &refreshes->list[refreshes->count++];
 }
 
 /* Joins JSON arrays: [a] and [b] to [a,b; the last bracket comes when the call starts. */
-static void add_refresh(void *context, const struct config_integration *to, struct view array)
+static void add_refresh(
+	void *context, const struct config_integration *to, const char *receiver, struct view array)
 {
-	struct refresh *refresh = refresh_of(context, to);
+	struct refresh *refresh = refresh_of(context, to, receiver);
 
 	if (array.size <= 2)
 		return;
@@ -163,37 +171,52 @@ void calls_refresh(struct calls *calls, struct alerts *alerts, int64_t now)
 
 		if (body->size && !flights_to(calls, to)) {
 			bytes_text(body, "]");
-			start_call(calls, to, "", (struct view){body->data, body->size}, now);
+			start_call(
+				calls, to, refreshes.list[i].receiver, "", bytes_view(body), now);
 		}
 		bytes_done(body);
 	}
 	free(refreshes.list);
 }
 
-static struct flight land(struct calls *calls, uint64_t tag)
+static void land(
+	struct calls *calls, size_t place, struct attempt attempt, struct call_result *result)
 {
-	size_t place = 0;
+	struct flight *flight = &calls->flights[place];
 
-	while (calls->flights[place].tag != tag)
-		place++;
-	struct flight flight = calls->flights[place];
+	*result = (struct call_result){.attempt = attempt};
+	memcpy(result->id, flight->id, sizeof result->id);
+	memcpy(result->receiver, flight->receiver, sizeof result->receiver);
+	*flight = calls->flights[--calls->flight_count];
+}
 
-	calls->flights[place] = calls->flights[--calls->flight_count];
-	return flight;
+static bool take_homeless(struct calls *calls, struct call_result *result)
+{
+	static const struct attempt attempt = {.final = true,
+		.retry_after_ms = -1,
+		.result = "the receiver is not configured any more"};
+
+	for (size_t i = 0; i < calls->flight_count; i++)
+		if (!calls->flights[i].to) {
+			land(calls, i, attempt, result);
+			return true;
+		}
+	return false;
 }
 
 bool calls_take(struct calls *calls, int wait_ms, struct call_result *result)
 {
 	struct http_outcome outcome;
 	uint32_t chance;
+	size_t place = 0;
 
+	if (take_homeless(calls, result))
+		return true;
 	if (!http_out_take(calls->http, wait_ms, &outcome))
 		return false;
-	struct flight flight = land(calls, outcome.tag);
-
+	while (calls->flights[place].tag != outcome.tag)
+		place++;
 	clock_chance(&chance, sizeof chance);
-	*result =
-		(struct call_result){.to = flight.to, .attempt = delivery_judge(&outcome, chance)};
-	memcpy(result->id, flight.id, sizeof result->id);
+	land(calls, place, delivery_judge(&outcome, chance), result);
 	return true;
 }

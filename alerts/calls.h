@@ -6,6 +6,7 @@
 #define ALERTS_CALLS_H
 
 #include "alerts/delivery.h"
+#include "core/window.h"
 
 struct calls;
 
@@ -26,11 +27,12 @@ void calls_refresh(struct calls *calls, struct alerts *alerts, int64_t now);
 
 struct call_result {
 	char id[ID_SIZE]; /* of the notification; "" = a refresh */
-	const struct config_integration *to;
+	char receiver[NAME_SIZE];
 	struct attempt attempt;
 };
 
-/* One outcome within wait_ms; false: none. */
+/* One outcome within wait_ms; false: none. Of a notification whose receiver was configured away the
+ * outcome is final. */
 bool calls_take(struct calls *calls, int wait_ms, struct call_result *result);
 
 #endif

@@ -137,7 +137,7 @@ void alerts_refresh_all(struct alerts *alerts, int64_t now, alerts_refresh use, 
 				continue;
 			payload_refresh(
 				group, alerts->external_url, now + ALERTMANAGER_HOLD_MS, &body);
-			use(context, to, bytes_view(&body));
+			use(context, to, group->receiver->name, bytes_view(&body));
 		}
 	}
 	free(sorted);

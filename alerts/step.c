@@ -266,9 +266,9 @@ int64_t alerts_position(struct alerts *alerts, const char *topic, int32_t partit
 	return cursors_of(&alerts->cursors, topic, partition)->next;
 }
 
-struct cursor *alerts_cursor(struct alerts *alerts, const char *topic, int32_t partition)
+struct cursors *alerts_cursors(struct alerts *alerts)
 {
-	return cursors_of(&alerts->cursors, topic, partition);
+	return &alerts->cursors;
 }
 
 struct alerts_counts alerts_counts(const struct alerts *alerts)

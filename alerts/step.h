@@ -32,9 +32,9 @@ enum rc alerts_take(struct alerts *alerts, const struct log_message *message, in
 /* Where a topic's partition is to be read from: -1 = not known. */
 int64_t alerts_position(struct alerts *alerts, const char *topic, int32_t partition);
 
-/* The cursor behind it, for comparing its fingerprint with the log, and for moving it where the log
- * has lost records or is another one (next, dirty). */
-struct cursor *alerts_cursor(struct alerts *alerts, const char *topic, int32_t partition);
+/* All of them, for comparing their fingerprints with the log, and for moving them where the log has
+ * lost records or is another one. */
+struct cursors *alerts_cursors(struct alerts *alerts);
 
 /* Flushes the groups that are due at now into pending notifications. True: there is something to
  * store. */
@@ -60,8 +60,8 @@ void alerts_tried(
 	struct alerts *alerts, const char *id, const struct attempt *attempt, int64_t now);
 
 /* Bodies that an Alertmanager must hear again (see payload_json.h): calls use for each. */
-typedef void (*alerts_refresh)(
-	void *context, const struct config_integration *integration, struct view body);
+typedef void (*alerts_refresh)(void *context, const struct config_integration *integration,
+	const char *receiver, struct view body);
 void alerts_refresh_all(struct alerts *alerts, int64_t now, alerts_refresh use, void *context);
 
 /* Everything dirty since the last call. */

@@ -185,20 +185,27 @@ static bool take_rest(struct parser *parser, const char *start, struct view *tex
 	return true;
 }
 
+/* Past ASCII that stands for itself: most of all bytes of most events, hence not through the
+ * parser. */
+static const char *skip_plain(const char *at, const char *end)
+{
+	while (at < end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x80 && *at != '"' &&
+		*at != '\\')
+		at++;
+	return at;
+}
+
 static bool take_text(struct parser *parser, struct view *text)
 {
 	const char *quote = parser->at;
 	const char *start = ++parser->at;
 
-	while (parser->at < parser->end && *parser->at != '"') {
+	for (;;) {
+		parser->at = skip_plain(parser->at, parser->end);
+		if (parser->at == parser->end || *parser->at == '"' || *parser->at == '\\')
+			break;
 		unsigned char c = (unsigned char)*parser->at;
 
-		if (c >= 0x20 && c < 0x80 && c != '\\') {
-			parser->at++;
-			continue;
-		}
-		if (c == '\\')
-			break;
 		if (c < 0x20)
 			return flawed(
 				parser, TREE_SYNTAX, parser->at, "control character in a text");
@@ -246,16 +253,21 @@ struct decimal { /* a number as it is read */
 
 static void take_digits(struct parser *parser, struct decimal *decimal, int step)
 {
-	for (; is_digit_next(parser); parser->at++) {
-		unsigned digit = (unsigned)(*parser->at - '0');
+	struct decimal sum = *decimal;
+	const char *at = parser->at;
 
-		if (decimal->digits > (UINT64_MAX - digit) / 10)
-			decimal->all_digits = false;
+	for (; at < parser->end && *at >= '0' && *at <= '9'; at++) {
+		unsigned digit = (unsigned)(*at - '0');
+
+		if (sum.digits > (UINT64_MAX - digit) / 10)
+			sum.all_digits = false;
 		else
-			decimal->digits = decimal->digits * 10 + digit;
-		if (decimal->exponent > -1000)
-			decimal->exponent -= step;
+			sum.digits = sum.digits * 10 + digit;
+		if (sum.exponent > -1000)
+			sum.exponent -= step;
 	}
+	*decimal = sum;
+	parser->at = at;
 }
 
 static bool take_exponent(struct parser *parser, struct decimal *decimal)

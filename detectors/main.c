@@ -16,24 +16,19 @@
 
 enum {
 	REST_MS = 15, /* between looks at the store, when nothing is there */
-	LOOK_WAIT_MS = 500,
-	LOOK_EVERY_MS = 60000,        /* for new partitions */
-	LOOK_MISSING_EVERY_MS = 1000, /* for topics that are not there yet */
 	MEASURE_EVERY_MS = 1000,
-	WRITTEN_MAX = 1000,
 };
 
 struct room {
 	struct service service;
-	struct config *reloaded; /* what replaced service.config; NULL: nothing yet */
 	struct judging_ports ports;
 	struct log *log;
 	char findings[280];
 	struct share share;
 	struct judging **judgings;
 	size_t count;
-	int64_t look_at, measure_at; /* monotonic */
-	char unwell[600];            /* why something has to wait; "" = all is well */
+	int64_t measure_at; /* monotonic */
+	char unwell[600];   /* why something has to wait; "" = all is well */
 	struct backoff backoff;
 };
 
@@ -67,9 +62,6 @@ static void close_room(struct room *room)
 	log_writer_close(room->ports.writer);
 	log_close(room->log);
 	store_close(room->ports.store);
-	if (room->reloaded)
-		config_done(room->reloaded);
-	free(room->reloaded);
 }
 
 static void note_unwell(struct room *room, const struct err *err)
@@ -112,18 +104,14 @@ static void follow_share(struct room *room)
 
 static enum rc look_for_partitions(struct room *room, struct err *err)
 {
-	enum rc rc = share_look(room->log, &room->ports.config->kafka, room->service.instance,
-		room->service.instances, LOOK_WAIT_MS, &room->share, err);
-	bool whole = rc == RC_OK && !room->share.missing[0];
+	enum rc rc = share_turn(&room->share, room->log, &room->ports.config->kafka,
+		room->service.instance, room->service.instances, err);
 
 	if (rc == RC_OK)
 		follow_share(room);
-	if (rc == RC_OK && !whole) {
-		err_set(err, RC_RETRY, "kafka: there is no topic %s", room->share.missing);
-		note_unwell(room, err);
-	}
-	room->look_at = clock_monotonic_ms() + (whole ? LOOK_EVERY_MS : LOOK_MISSING_EVERY_MS);
-	return rc;
+	if (rc == RC_OK && room->share.missing[0])
+		return err_set(err, RC_RETRY, "kafka: there is no topic %s", room->share.missing);
+	return rc == RC_NONE ? RC_OK : rc;
 }
 
 static enum rc load_partitions(struct room *room, size_t *loaded, struct err *err)
@@ -169,37 +157,28 @@ static enum rc turn_partitions(struct room *room, bool *behind, struct err *err)
 	return RC_OK;
 }
 
-static void give_back_written(struct room *room)
+static void settle(struct room *room)
 {
-	uint64_t tags[WRITTEN_MAX];
-	bool delivered[WRITTEN_MAX];
-	size_t count = log_written(room->ports.writer, 0, WRITTEN_MAX, tags, delivered);
+	struct outbox **outboxes = memory_new(room->count, sizeof *outboxes);
 
-	for (size_t i = 0; i < count; i++)
-		for (size_t k = 0; k < room->count; k++)
-			if (outbox_number(room->judgings[k]->outbox) == tags[i] >> 48)
-				outbox_written(room->judgings[k]->outbox, tags[i], delivered[i]);
+	for (size_t i = 0; i < room->count; i++)
+		outboxes[i] = room->judgings[i]->outbox;
+	outbox_settle(outboxes, room->count, room->ports.writer);
+	free(outboxes);
 }
 
 /* Redis, Kafka and the prefix stay as they were at the start; all else is judged under the new
  * configuration. */
 static void reload(struct room *room)
 {
-	struct config *fresh = memory_new(1, sizeof *fresh);
+	struct config *fresh = service_reload(&room->service);
 
-	room->service.reload_wanted = false;
-	if (!service_reload(&room->service, fresh)) {
-		free(fresh);
+	if (!fresh)
 		return;
-	}
 	drop_partitions(room);
-	if (room->reloaded)
-		config_done(room->reloaded);
-	free(room->reloaded);
-	room->reloaded = fresh;
+	share_done(&room->share);
 	room->ports.config = fresh;
-	room->look_at = 0;
-	journal(JOURNAL_INFO, "reloaded", "digest", fresh->digest, NULL);
+	service_adopt(&room->service, fresh);
 }
 
 static void set_metric(struct room *room, enum metric_kind kind, const char *name, const char *help,
@@ -289,17 +268,15 @@ static enum rc turn(struct room *room, struct err *err)
 
 	if (room->service.reload_wanted)
 		reload(room);
-	if (clock_monotonic_ms() >= room->look_at) {
-		enum rc rc = look_for_partitions(room, err);
+	enum rc looked = look_for_partitions(room, err);
 
-		if (rc == RC_FATAL)
-			return rc;
-		if (rc != RC_OK)
-			note_unwell(room, err);
-	}
+	if (looked == RC_FATAL)
+		return looked;
+	if (looked != RC_OK)
+		note_unwell(room, err);
 	TRY(load_partitions(room, &loaded, err));
 	TRY(turn_partitions(room, &behind, err));
-	give_back_written(room);
+	settle(room);
 	bool well = !room->unwell[0];
 
 	measure(room, loaded);

@@ -7,6 +7,7 @@
 #include "ports/clock.h"
 #include "ports/journal.h"
 #include "ports/service.h"
+#include "ports/share.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,21 +17,17 @@
 enum {
 	TAKE_MAX = 2000,
 	TAKE_WAIT_MS = 20,
-	LOOK_WAIT_MS = 500,
-	LOOK_EVERY_MS = 60000,        /* for new partitions */
-	LOOK_MISSING_EVERY_MS = 1000, /* for topics that are not there yet */
 	MEASURE_EVERY_MS = 1000,
-	WRITTEN_MAX = 1000,
 };
 
 struct room {
 	struct service service;
-	struct config *reloaded; /* what replaced service.config; NULL: nothing yet */
 	struct partition_ports ports;
 	char deadletter[280];
+	struct share share;
 	struct partition **partitions;
 	size_t count;
-	int64_t look_at, measure_at; /* monotonic */
+	int64_t measure_at; /* monotonic */
 	int64_t folded, folded_before;
 	char unwell[600]; /* why something has to wait; "" = all is well */
 	struct backoff backoff;
@@ -66,13 +63,11 @@ static void close_room(struct room *room)
 	struct partition_ports *ports = &room->ports;
 
 	drop_partitions(room);
+	share_done(&room->share);
 	log_writer_close(ports->writer);
 	log_reader_close(ports->reader);
 	log_close(ports->log);
 	store_close(ports->store);
-	if (room->reloaded)
-		config_done(room->reloaded);
-	free(room->reloaded);
 }
 
 static void note_unwell(struct room *room, const struct err *err)
@@ -92,68 +87,39 @@ static struct partition *find_partition(const struct room *room, const char *top
 	return NULL;
 }
 
-static struct partition *need_partition(struct room *room, const char *topic, int32_t number)
-{
-	struct partition *partition = find_partition(room, topic, number);
-
-	if (partition)
-		return partition;
-	room->partitions = memory_grow(room->partitions, room->count + 1, sizeof *room->partitions);
-	room->partitions[room->count] = partition_new(&room->ports, topic, number);
-	return room->partitions[room->count++];
-}
-
-/* Those in front of `kept` partitions of the new list stay; others are another instance's now. */
-static void keep_only(struct room *room, struct partition *const *kept, size_t kept_count)
+/* Partitions that came are taken on, those that another instance has now are let go. */
+static void follow_share(struct room *room)
 {
 	for (size_t i = room->count; i-- > 0;) {
-		bool stays = false;
+		struct partition *partition = room->partitions[i];
 
-		for (size_t k = 0; k < kept_count; k++)
-			stays = stays || kept[k] == room->partitions[i];
-		if (stays)
+		if (share_has(&room->share, partition->topic, partition->number))
 			continue;
-		partition_free(room->partitions[i], &room->ports);
+		partition_free(partition, &room->ports);
 		room->partitions[i] = room->partitions[--room->count];
+	}
+	for (size_t i = 0; i < room->share.count; i++) {
+		const struct share_place *place = &room->share.places[i];
+
+		if (find_partition(room, place->topic, place->number))
+			continue;
+		room->partitions =
+			memory_grow(room->partitions, room->count + 1, sizeof(struct partition *));
+		room->partitions[room->count++] =
+			partition_new(&room->ports, place->topic, place->number);
 	}
 }
 
-/* All partitions of all topics are counted through; ours are those whose number leaves our instance
- * as rest. A topic that is not there yet shifts later ones when it comes: overlap is harmless. */
 static enum rc look_for_partitions(struct room *room, struct err *err)
 {
-	const struct config_kafka *kafka = &room->ports.config->kafka;
-	struct partition **kept = NULL;
-	size_t kept_count = 0;
-	int32_t index = 0;
-	enum rc rc = RC_OK;
-	bool missing = false;
+	enum rc rc = share_turn(&room->share, room->ports.log, &room->ports.config->kafka,
+		room->service.instance, room->service.instances, err);
 
-	for (size_t i = 0; rc == RC_OK && i < kafka->topic_count; i++) {
-		const char *topic = kafka->topics[i].name;
-		int32_t count = 0;
-
-		rc = log_partitions(room->ports.log, topic, LOOK_WAIT_MS, &count, err);
-		if (rc == RC_NONE) {
-			missing = true;
-			rc = RC_OK;
-			err_set(err, RC_RETRY, "kafka: there is no topic %s", topic);
-			note_unwell(room, err);
-			continue;
-		}
-		for (int32_t p = 0; rc == RC_OK && p < count; p++, index++) {
-			if (index % room->service.instances != room->service.instance)
-				continue;
-			kept = memory_grow(kept, kept_count + 1, sizeof(struct partition *));
-			kept[kept_count++] = need_partition(room, topic, p);
-		}
-	}
 	if (rc == RC_OK)
-		keep_only(room, kept, kept_count);
-	free(kept);
-	room->look_at = clock_monotonic_ms() +
-			(missing || rc != RC_OK ? LOOK_MISSING_EVERY_MS : LOOK_EVERY_MS);
-	return rc;
+		follow_share(room);
+	if (rc == RC_OK && room->share.missing[0])
+		return err_set(err, RC_RETRY, "kafka: there is no topic %s", room->share.missing);
+	return rc == RC_NONE ? RC_OK : rc;
 }
 
 /* ---- one turn */
@@ -236,37 +202,28 @@ static enum rc turn_partitions(struct room *room, struct err *err)
 	return RC_OK;
 }
 
-static void give_back_written(struct room *room)
+static void settle(struct room *room)
 {
-	uint64_t tags[WRITTEN_MAX];
-	bool delivered[WRITTEN_MAX];
-	size_t count = log_written(room->ports.writer, 0, WRITTEN_MAX, tags, delivered);
+	struct outbox **outboxes = memory_new(room->count, sizeof *outboxes);
 
-	for (size_t i = 0; i < count; i++)
-		for (size_t k = 0; k < room->count; k++)
-			if (outbox_number(room->partitions[k]->outbox) == tags[i] >> 48)
-				outbox_written(room->partitions[k]->outbox, tags[i], delivered[i]);
+	for (size_t i = 0; i < room->count; i++)
+		outboxes[i] = room->partitions[i]->outbox;
+	outbox_settle(outboxes, room->count, room->ports.writer);
+	free(outboxes);
 }
 
 /* Redis, Kafka and the prefix stay as they were at the start; all else is folded under the new
  * configuration, which the next close record of each partition names. */
 static void reload(struct room *room)
 {
-	struct config *fresh = memory_new(1, sizeof *fresh);
+	struct config *fresh = service_reload(&room->service);
 
-	room->service.reload_wanted = false;
-	if (!service_reload(&room->service, fresh)) {
-		free(fresh);
+	if (!fresh)
 		return;
-	}
 	drop_partitions(room);
-	if (room->reloaded)
-		config_done(room->reloaded);
-	free(room->reloaded);
-	room->reloaded = fresh;
+	share_done(&room->share);
 	room->ports.config = fresh;
-	room->look_at = 0;
-	journal(JOURNAL_INFO, "reloaded", "digest", fresh->digest, NULL);
+	service_adopt(&room->service, fresh);
 }
 
 /* ---- what is told */
@@ -357,6 +314,7 @@ static void measure(struct room *room, size_t loaded)
 	int64_t rate = (room->folded - room->folded_before) * 1000 / elapsed_ms;
 	char reason[256];
 
+	service_progress(&room->service, (uint64_t)room->folded, lag > 0);
 	room->folded_before = room->folded;
 	room->measure_at = now + MEASURE_EVERY_MS;
 	if (!room->unwell[0] && !log_is_well(room->ports.log, reason, sizeof reason))
@@ -376,14 +334,12 @@ static enum rc turn(struct room *room, struct err *err)
 
 	if (room->service.reload_wanted)
 		reload(room);
-	if (clock_monotonic_ms() >= room->look_at) {
-		enum rc rc = look_for_partitions(room, err);
+	enum rc looked = look_for_partitions(room, err);
 
-		if (rc == RC_FATAL)
-			return rc;
-		if (rc != RC_OK)
-			note_unwell(room, err);
-	}
+	if (looked == RC_FATAL)
+		return looked;
+	if (looked != RC_OK)
+		note_unwell(room, err);
 	TRY(load_partitions(room, &loaded, err));
 	enum rc taken = loaded ? take(room, err) : RC_RETRY;
 
@@ -392,7 +348,7 @@ static enum rc turn(struct room *room, struct err *err)
 	if (taken != RC_OK && loaded)
 		note_unwell(room, err);
 	TRY(turn_partitions(room, err));
-	give_back_written(room);
+	settle(room);
 	measure(room, loaded);
 	if (taken == RC_OK)
 		backoff_reset(&room->backoff);

@@ -32,10 +32,15 @@ struct service_inside {
 	bool stopping;
 	bool told_ready;
 	struct config *adopted; /* what a reload brought; NULL = none yet */
-	struct http_in *http; /* NULL: metrics are off, or the service serves itself */
-	int64_t watchdog_ms;  /* the ping's period; 0 = none wanted */
+	struct http_in *http;   /* NULL: metrics are off, or the service serves itself */
+	int64_t watchdog_ms;    /* WatchdogSec= of systemd; 0 = none */
 	int64_t watchdog_at, status_at;
+	uint64_t done; /* both of service_progress() */
+	bool waiting;
+	int64_t advanced_at;
 	bool well, status_changed;
+	bool stands_by; /* both of service_came() */
+	struct backoff backoff;
 	char status[512];
 	struct metric *well_gauge, *cpu_seconds, *memory_bytes, *open_files;
 };
@@ -87,7 +92,7 @@ static void open_watchdog(struct service_inside *inside)
 	uint64_t period_us;
 
 	if (sd_watchdog_enabled(0, &period_us) > 0)
-		inside->watchdog_ms = (int64_t)(period_us / 4000);
+		inside->watchdog_ms = (int64_t)(period_us / 1000);
 }
 
 /* ---- metrics */
@@ -350,14 +355,32 @@ void service_close(struct service *service)
 	*service = (struct service){0};
 }
 
+/* A loop may turn and do nothing, behind a client library that lost its way. One that waits for
+ * something that is known to be unwell does what it can. */
+static bool is_stuck(struct service_inside *inside, int64_t now)
+{
+	if (!inside->well || !inside->waiting)
+		inside->advanced_at = now;
+	return now - inside->advanced_at >= 2 * inside->watchdog_ms;
+}
+
+/* Once a second, or oftener if the period is short: a turn may take almost a whole period. */
+static void feed_watchdog(struct service_inside *inside, int64_t now)
+{
+	int64_t every_ms =
+		inside->watchdog_ms / 4 < STATUS_MS ? inside->watchdog_ms / 4 : STATUS_MS;
+
+	if (!inside->watchdog_ms || now - inside->watchdog_at < every_ms || is_stuck(inside, now))
+		return;
+	inside->watchdog_at = now;
+	sd_notify(0, "WATCHDOG=1");
+}
+
 static void tell_systemd(struct service_inside *inside)
 {
 	int64_t now = clock_monotonic_ms();
 
-	if (inside->watchdog_ms && now - inside->watchdog_at >= inside->watchdog_ms) {
-		inside->watchdog_at = now;
-		sd_notify(0, "WATCHDOG=1");
-	}
+	feed_watchdog(inside, now);
 	if (now - inside->status_at < STATUS_MS)
 		return;
 	inside->status_at = now;
@@ -405,6 +428,16 @@ void service_status(struct service *service, bool well, const char *format, ...)
 	}
 }
 
+void service_progress(struct service *service, uint64_t done, bool waiting)
+{
+	struct service_inside *inside = service->inside;
+
+	if (done != inside->done)
+		inside->advanced_at = clock_monotonic_ms();
+	inside->done = done;
+	inside->waiting = waiting;
+}
+
 /* Half of the wait is certain, half is chance, so that services which failed together do not return
  * together. */
 static int64_t jittered(int64_t wait_ms)
@@ -433,4 +466,31 @@ void service_back_off(struct service *service, struct backoff *backoff)
 void backoff_reset(struct backoff *backoff)
 {
 	backoff->wait_ms = 0;
+}
+
+static void tell_standby(struct service_inside *inside, bool stands_by)
+{
+	if (stands_by != inside->stands_by)
+		journal(JOURNAL_INFO, stands_by ? "standby" : "active", NULL);
+	inside->stands_by = stands_by;
+}
+
+void service_came(struct service *service, enum rc rc, const struct err *err, bool may_wait)
+{
+	struct service_inside *inside = service->inside;
+
+	if (rc == RC_OK) {
+		tell_standby(inside, false);
+		backoff_reset(&inside->backoff);
+		return;
+	}
+	if (rc == RC_NONE) {
+		tell_standby(inside, true);
+		service_status(service, true, "standby: another process advances this fold");
+	} else {
+		journal(JOURNAL_WARNING, "unwell", "reason", err->text, "action", "retry", NULL);
+		service_status(service, false, "waiting for %s", err->text);
+	}
+	if (may_wait)
+		service_back_off(service, &inside->backoff);
 }

@@ -57,6 +57,12 @@ bool service_answer(
  */
 void service_status(struct service *service, bool well, const char *format, ...) PRINTF_LIKE(3, 4);
 
+/* How far the work is, for the watchdog. done: anything that grows with it, such as messages
+ * folded; waiting: there is more to do. The watchdog is fed by service_turn() alone, and no more
+ * once work has waited for two of its periods (WatchdogSec=) in a service that is well and has done
+ * none of it: systemd then starts it anew. Without this call a loop is fed for turning. */
+void service_progress(struct service *service, uint64_t done, bool waiting);
+
 /* Bounded, jittered waiting between tries at something unwell: 50 ms doubling to 1 s. The wait
  * still serves signals and /metrics and ends early when asked to stop. */
 struct backoff {
@@ -64,5 +70,10 @@ struct backoff {
 };
 void service_back_off(struct service *service, struct backoff *backoff);
 void backoff_reset(struct backoff *backoff);
+
+/* What came of a turn of the loop of a fold that several processes may advance, for STATUS and the
+ * journal. RC_OK: all is well. RC_NONE: another process advances it, this one stands by. RC_RETRY:
+ * it waits for what err tells. After the latter two it waits, if may_wait. */
+void service_came(struct service *service, enum rc rc, const struct err *err, bool may_wait);
 
 #endif

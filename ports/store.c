@@ -41,11 +41,9 @@ enum rc store_load(struct store *store, const struct fold *fold, struct head *he
 enum rc store_advance(struct store *store, const struct fold *fold, struct head *head,
 	const struct change *change, struct err *err)
 {
-	char next[TOKEN_SIZE];
-
-	draw(next, sizeof next);
-	TRY(store->kind->advance(store, fold, head, next, change, err));
-	memcpy(head->token, next, sizeof next);
+	draw(head->tried, sizeof head->tried);
+	TRY(store->kind->advance(store, fold, head, head->tried, change, err));
+	memcpy(head->token, head->tried, sizeof head->token);
 	head->fresh = false;
 	return RC_OK;
 }

@@ -28,6 +28,7 @@ struct head {
 	bool fresh;             /* nothing was stored: the fold starts anew, under a new epoch */
 	char token[TOKEN_SIZE]; /* hex; "" when fresh */
 	char epoch[EPOCH_SIZE]; /* hex */
+	char tried[TOKEN_SIZE]; /* of the last step that was tried, whatever came of it */
 };
 
 /* Does not connect: the first call does, and after a failure each call tries again (at most once a

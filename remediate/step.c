@@ -201,6 +201,11 @@ int64_t remediate_position(struct remediate *remediate, const char *topic, int32
 	return cursors_of(&remediate->cursors, topic, partition)->next;
 }
 
+struct cursors *remediate_cursors(struct remediate *remediate)
+{
+	return &remediate->cursors;
+}
+
 struct remediate_counts remediate_counts(const struct remediate *remediate)
 {
 	struct remediate_counts counts = remediate->counts;

@@ -31,7 +31,13 @@ void remediate_restored(struct remediate *remediate);
  * RC_NONE: was taken in before. RC_REJECT: not a record that we know; passed over. */
 enum rc remediate_take(struct remediate *remediate, const struct log_message *message, int64_t now,
 	struct err *err) MUST_CHECK;
+
+/* Where a topic's partition is to be read from: -1 = not known. */
 int64_t remediate_position(struct remediate *remediate, const char *topic, int32_t partition);
+
+/* All of them, for comparing their fingerprints with the log, and for moving them where the log has
+ * lost records or is another one. */
+struct cursors *remediate_cursors(struct remediate *remediate);
 
 /* Decides. Only to be called when all topics have been read to their ends, so that nobody acts on
  * old news. chance: 16 random bytes for the tokens of INTENTs. */

@@ -272,6 +272,11 @@ class Chain:
     def status(self):
         return self.ask("status")[0]
 
+    def answers(self):
+        """Whether the console does, which needs Redis."""
+        with contextlib.suppress(OSError):
+            return urllib.request.urlopen(f"{self.url}/-/ready", timeout=5).status == 200
+
     def metrics(self, name):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]}/metrics", timeout=5) as answer:
             return dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#")
@@ -298,6 +303,7 @@ class Chain:
     def settle(self, timeout=60):
         """Waits until the whole log is folded and its last tick has closed, stops ingest there, and waits for detectors.
         Returns the log."""
+        eventually(self.answers, 15, "an answer of the console")
         log = self.log()
         ends, last = {}, {}
         for partition, messages in log.items():
@@ -360,11 +366,12 @@ class Chain:
                 found[key] = cell
         return found
 
-    def check_windows(self, log):
-        """Every window that the oracle has closed is in the store, with these counts and sums, and no other. Returns the
-        oracle's folds."""
+    def check_windows(self, log, models=None):
+        """Every window (of these models) that the oracle has closed is in the store, with these counts and sums, and no
+        other. Returns the oracle's folds."""
         folds = self.folds(log)
-        expected = {key: cell for fold in folds.values() for key, cell in fold.closed_windows.items()}
+        expected = {key: cell for fold in folds.values() for key, cell in fold.closed_windows.items()
+                    if models is None or key.model in models}
         assert expected
         found = {}
         for model in {key.model for key in expected}:

@@ -132,7 +132,10 @@ def checked_float(text):
 
 
 def checked_int(text):
-    return int(text) if len(text) < 300 else checked_float(text)
+    if len(text) > 20 or not -(1 << 63) <= int(text) < 1 << 63:
+        _flaws.add("E_NUMBER")                              # a whole number is one of 64 bits
+        return 0
+    return int(text)
 
 
 _decoder = json.JSONDecoder(object_pairs_hook=unique, parse_constant=Bare, parse_float=checked_float, parse_int=checked_int)
@@ -430,7 +433,9 @@ class Fold:
         self.rejected = collections.Counter()
         self.watermark = 0
         self.last_ts = self.last_append = None
-        self.models, self.versions, self.segments = {}, collections.defaultdict(set), collections.defaultdict(set)
+        self.first_ts = None
+        self.models, self.unconfigured = set(), 0
+        self.versions, self.segments = collections.defaultdict(set), collections.defaultdict(set)
         self.outcomes = {}                                  # offset -> code, of what was rejected
         self.messages = 0
 
@@ -449,6 +454,7 @@ class Fold:
             self.outcomes[offset] = reason.code
             return
         self._count(event, segment)
+        self.first_ts = self.first_ts if self.first_ts is not None else event.ts
         self.last_ts = event.ts if self.last_ts is None else max(self.last_ts, event.ts)
         reached = self.last_ts
         if append is not None:
@@ -471,17 +477,17 @@ class Fold:
         settings = self.settings
         if event.features > settings.features:
             raise Rejected("E_CARD_FEATURE")
-        known = self.models
-        if event.model not in known:
-            others = sum(not settings.configured(name) for name in known) if len(known) >= settings.models else 0
-            if not settings.configured(event.model) and others >= settings.models:
-                assert event.ts - min(known.values()) < 3_600_000, "the oracle does not know who makes room"
-                raise Rejected("E_CARD_MODEL")
+        new = event.model not in self.models
+        counts = new and not settings.configured(event.model)
+        if counts and self.unconfigured >= settings.models:
+            assert event.ts - self.first_ts < 3_600_000, "the oracle does not know who makes room"
+            raise Rejected("E_CARD_MODEL")
         with_version = event.type in ("prediction", "latency", "deploy")
         versions = self.versions[event.model]
         if with_version and event.version not in versions and len(versions) >= settings.versions:
             raise Rejected("E_CARD_VERSION")
-        known.setdefault(event.model, event.ts)
+        self.models.add(event.model)
+        self.unconfigured += counts
         if with_version:
             versions.add(event.version)
         segments = self.segments[event.model]

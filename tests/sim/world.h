@@ -56,6 +56,7 @@ struct world {
 	struct map received; /* notification id -> payload (text) */
 	struct map executed; /* action id -> size_t *: how often the target did it */
 	uint64_t crashes, receptions, calls, rewinds;
+	uint64_t bodies_changed; /* an id came again with another body */
 };
 
 /* services.c */
