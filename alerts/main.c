@@ -7,7 +7,6 @@
 #include "alerts/payload_json.h"
 #include "alerts/recovery.h"
 #include "alerts/step.h"
-#include "core/memory.h"
 #include "core/topics.h"
 #include "ports/clock.h"
 #include "ports/inputs.h"
@@ -16,7 +15,6 @@
 #include "ports/service.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 enum {
 	TAKE_MAX = 500,
@@ -335,22 +333,19 @@ static enum rc run(struct room *room, struct err *err)
 
 int main(int argc, char **argv)
 {
-	struct room *room = memory_new(1, sizeof *room);
+	struct room room = {0};
 	struct err err = {0};
 	int status = 0;
 
-	if (!service_open(&room->service, "alerts", SERVICE_ALERTS, false, argc, argv, &status)) {
-		free(room);
+	if (!service_open(&room.service, "alerts", SERVICE_ALERTS, false, argc, argv, &status))
 		return status;
-	}
-	enum rc rc = run(room, &err);
+	enum rc rc = run(&room, &err);
 
-	if (rc == RC_FATAL)
+	if (rc != RC_OK)
 		journal(JOURNAL_ERROR, "fatal", "reason", err.text, "action", "exit", NULL);
-	alerts_free(room->alerts);
-	close_ports(&room->ports);
-	change_done(&room->change);
-	service_close(&room->service);
-	free(room);
-	return rc == RC_FATAL ? 1 : 0;
+	alerts_free(room.alerts);
+	close_ports(&room.ports);
+	change_done(&room.change);
+	service_close(&room.service);
+	return rc == RC_OK ? 0 : 1;
 }

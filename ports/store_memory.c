@@ -495,8 +495,7 @@ static void copy_queue(const struct queue *from, struct queue *to)
 {
 	for (size_t i = from->first; i < from->end; i++)
 		if (from->entries[i].blob)
-			queue_add(to, from->entries[i].number,
-				blob_view(from->entries[i].blob));
+			queue_add(to, from->entries[i].number, blob_view(from->entries[i].blob));
 	to->last = from->last;
 }
 

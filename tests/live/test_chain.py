@@ -1,11 +1,14 @@
 """One incident from end to end: production goes slow, the stable canary does not, and what follows is what was promised."""
 import json
+import os
+import random
+import time
 
 import jsonschema
 import oracle
 import pytest
 from chain import SERVICES, Chain, Fleet, deploy, hook  # noqa: F401 (fixtures)
-from conftest import ROOT, consume_all, eventually
+from conftest import ROOT, consume_all, eventually, produce
 
 SCHEMAS = ROOT / "config" / "schemas"
 FRAUD = ("[{match: {model: fraud}, owner: payments, canary: stable, tick: 1s, clear_for: 4, "
@@ -85,3 +88,36 @@ def test_a_slow_release_is_found_told_rolled_back_and_verified(servers, service,
         validator("window").validate(record)
     for _, _, _, value, _ in consume_all(servers.brokers, chain.topic)[:200]:
         validator("event").validate(json.loads(value))
+
+
+@pytest.mark.skipif("RUN_LONG" not in os.environ, reason="takes minutes: RUN_LONG=1 runs it")
+def test_five_million_events_are_all_accounted_for(servers, service, tmp_path):
+    """RUN_LONG=N: so many million; 1 is five."""
+    count = 5_000_000 if os.environ["RUN_LONG"] == "1" else int(os.environ["RUN_LONG"]) * 1_000_000
+    chance, begin = random.Random(5), int(time.time() * 1000) - 600_000
+    latencies = [round(20 * chance.lognormvariate(0, 0.3), 3) for _ in range(65_537)]
+
+    def messages():
+        for n in range(count):
+            ts, model, role = begin + n * 600_000 // count, b"m%d" % (n % 20), b"canary" if n % 3 == 0 else b"production"
+            if n % 1000 == 999:
+                yield model, b'{"model":"m", what is this'
+                continue
+            if n % 500 == 7:
+                ts -= 5000 * (n % 200)                      # late, some of them by more than ten minutes
+            yield model, b'{"ts":%d,"model":"%s","version":"1","role":"%s","latency_ms":%a,"status":%d}' % (
+                ts, model, role, latencies[n % 65_537], 500 if n % 321 == 0 else 200)
+
+    chain = Chain(servers, service, tmp_path)
+    sent = time.monotonic()
+    assert produce(servers.brokers, chain.topic, messages(), **{"queue.buffering.max.messages": 1_000_000}) == count
+    chain.start("ingest", "detectors", "console")
+    started = time.monotonic()
+    eventually(lambda: sum(c.get("offset", 0) for c in chain.counters().values()) == count, 600, "that all is folded")
+    print(f"{count} events sent in {started - sent:.0f} s, folded in {time.monotonic() - started:.1f} s")
+    log = chain.settle(timeout=120)
+    folds = chain.check_windows(log)
+    chain.check_invariant(log, folds)
+    assert sum(fold.counted + fold.late + sum(fold.rejected.values()) for fold in folds.values()) == count
+    print({name: sum(getattr(f, name) for f in folds.values()) for name in ("counted", "late")},
+          {code: sum(f.rejected[code] for f in folds.values()) for code in ("E_JSON",)})
