@@ -139,7 +139,7 @@ static void set_annotations(struct incident *incident)
 	bytes_format(&summary, "%s of %s %s%s%s%s", finding->series.signal, finding->series.model,
 		finding->series.role, finding->series.version[0] ? " " : "",
 		finding->series.version,
-		alert->state == ALERT_FIRING ? " is out of tolerance" : " has settled");
+		alert->state == ALERT_FIRING ? " out of tolerance" : " back within tolerance");
 	add_effect(evidence, &summary);
 	time_text_print(finding->since_ms, since);
 	bytes_format(&description,

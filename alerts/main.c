@@ -6,7 +6,6 @@
 #include "alerts/measure.h"
 #include "alerts/payload_json.h"
 #include "alerts/recovery.h"
-#include "alerts/step.h"
 #include "core/topics.h"
 #include "ports/clock.h"
 #include "ports/inputs.h"

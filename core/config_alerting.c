@@ -8,7 +8,7 @@
 
 enum { SECOND_MS = 1000, DAY_MS = 86400000 };
 
-/* Every alert has one of these names (docs/alerts.md). */
+/* Every alert has one of these names (docs/alerting.md). */
 static const char *const alertnames[] = {"ModelLatency", "ModelErrors", "ModelRate", "ModelSilent",
 	"ScoreDrift", "FeatureDrift", "DataQuality", "PredictionQuality", "CanaryDisagrees",
 	"MetricAnomaly", "WatchLag", "WatchDeadLetters", "WatchDown"};
