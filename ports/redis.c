@@ -19,7 +19,8 @@ struct redis {
 	size_t due;                  /* answers to what was sent */
 	bool tried;
 	int64_t tried_ms;
-	enum rc end; /* of the last connection, or try, and why */
+	int64_t asked_ms; /* when the wait for a connection or an answer began */
+	enum rc end;      /* of the last connection, or try, and why */
 	struct err why;
 };
 
@@ -66,8 +67,14 @@ bool redis_is_connected(const struct redis *redis)
 	return redis->socket != NULL;
 }
 
+/* Many folds share a connection: where one has waited in vain, the others must not wait too, one
+ * after the other. A connection that was cut at once is tried again at once. */
 enum rc redis_drop(struct redis *redis, enum rc rc, const struct err *err)
 {
+	int64_t now_ms = clock_monotonic_ms();
+
+	if (now_ms - redis->asked_ms >= TRY_AGAIN_MS)
+		redis->tried_ms = now_ms;
 	disconnect(redis);
 	redis->end = rc;
 	redis->why = *err;
@@ -172,6 +179,7 @@ enum rc redis_send(
 	if (!redis->socket)
 		return err_set(err, RC_RETRY, "%s: not connected", redis_name(redis));
 	TRY(encode(redis, arguments, count, &text, &size, err));
+	redis->asked_ms = clock_monotonic_ms();
 	enum rc rc = redis_socket_write(redis->socket, text, size, COMMAND_MS, err);
 
 	if (view_is(arguments[0], "AUTH"))
@@ -294,7 +302,7 @@ enum rc redis_connect(struct redis *redis, struct err *err)
 	if (redis->tried && now_ms - redis->tried_ms < TRY_AGAIN_MS)
 		return err_set(err, redis->end, "%s", redis->why.text);
 	redis->tried = true;
-	redis->tried_ms = now_ms;
+	redis->tried_ms = redis->asked_ms = now_ms;
 
 	enum rc rc = redis_socket_open(redis->settings, &redis->socket, err);
 

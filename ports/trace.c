@@ -13,7 +13,10 @@
 enum {
 	LINE_BYTES_MAX = 16 << 20,
 	READ_BYTES = 128 << 10,
+	MAGIC_BYTES = 4,
 };
+
+static const char zstd_magic[] = "\x28\xb5\x2f\xfd", byte_order_mark[] = "\xef\xbb\xbf";
 
 /* Lines lie in `text` from `start` to `end`; what was searched for a newline ends at `searched`. */
 struct trace {
@@ -22,6 +25,7 @@ struct trace {
 	int64_t file_bytes; /* -1 = not a regular file */
 	int64_t read_bytes;
 	bool file_ended;
+	bool begun;
 
 	ZSTD_DStream *zstd; /* NULL: plain */
 	bool inside_frame;  /* between the first and the last byte of a frame, or before any */
@@ -38,6 +42,14 @@ static bool has_suffix(const char *text, const char *suffix)
 	size_t size = strlen(text), suffix_size = strlen(suffix);
 
 	return size >= suffix_size && strcmp(text + size - suffix_size, suffix) == 0;
+}
+
+static void open_zstd(struct trace *trace)
+{
+	trace->zstd = ZSTD_createDStream();
+	trace->packed = memory_new(READ_BYTES, 1);
+	trace->input.src = trace->packed;
+	trace->inside_frame = true;
 }
 
 enum rc trace_open(const char *path, struct trace **opened, struct err *err)
@@ -60,12 +72,8 @@ enum rc trace_open(const char *path, struct trace **opened, struct err *err)
 	trace->file = file;
 	trace->file_bytes = S_ISREG(status.st_mode) ? status.st_size : -1;
 	trace->line = 1;
-	if (!is_stdin && has_suffix(path, ".zst")) {
-		trace->zstd = ZSTD_createDStream();
-		trace->packed = memory_new(READ_BYTES, 1);
-		trace->input.src = trace->packed;
-		trace->inside_frame = true;
-	}
+	if (!is_stdin && has_suffix(path, ".zst"))
+		open_zstd(trace);
 	*opened = trace;
 	return RC_OK;
 }
@@ -151,6 +159,29 @@ static void make_room(struct trace *trace)
 	}
 }
 
+/* What does not have the suffix, such as a pipe, may be packed all the same: its first bytes tell. */
+static enum rc begin(struct trace *trace, struct err *err)
+{
+	size_t size;
+
+	trace->begun = true;
+	if (trace->zstd)
+		return RC_OK;
+	make_room(trace);
+	while (trace->end < MAGIC_BYTES && !trace->file_ended) {
+		TRY(read_file(trace, trace->text + trace->end, READ_BYTES - trace->end, &size,
+			err));
+		trace->end += size;
+	}
+	if (trace->end < MAGIC_BYTES || memcmp(trace->text, zstd_magic, MAGIC_BYTES) != 0)
+		return RC_OK;
+	open_zstd(trace);
+	memcpy(trace->packed, trace->text, trace->end);
+	trace->input.size = trace->end;
+	trace->end = 0;
+	return RC_OK;
+}
+
 /* RC_NONE: nothing more comes. */
 static enum rc fill(struct trace *trace, struct err *err)
 {
@@ -214,8 +245,15 @@ enum rc trace_next(struct trace *trace, struct view *line, struct err *err)
 {
 	struct view found = {0};
 
-	while (!found.size)
+	if (!trace->begun)
+		TRY(begin(trace, err));
+	while (!found.size) {
+		bool first = trace->line == 1;
+
 		TRY(next_line(trace, &found, err));
+		if (first && found.size >= 3 && memcmp(found.data, byte_order_mark, 3) == 0)
+			found = (struct view){found.data + 3, found.size - 3};
+	}
 	*line = found;
 	return RC_OK;
 }

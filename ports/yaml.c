@@ -262,6 +262,8 @@ static void parse(struct build *build)
 
 struct node *yaml_parse(struct view text, const char *file, struct mistakes *mistakes)
 {
+	if (text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0)
+		text = (struct view){text.data + 3, text.size - 3}; /* as some editors begin */
 	struct build build = {.text = text, .file = file, .mistakes = mistakes};
 
 	if (!yaml_parser_initialize(&build.parser)) {

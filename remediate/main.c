@@ -1,163 +1,113 @@
 /* modelwatch-remediate: decides what is done about alerts, does it, and checks that it helped.
  * reads:  PREFIX.alerts, PREFIX.commands, PREFIX.actions
  * writes: PREFIX.actions, calls of deployment APIs */
-#include "core/map.h"
-#include "core/memory.h"
 #include "core/topics.h"
 #include "ports/clock.h"
-#include "ports/http_out.h"
+#include "ports/inputs.h"
 #include "ports/journal.h"
-#include "ports/log.h"
-#include "ports/outbox.h"
+#include "ports/owner.h"
 #include "ports/service.h"
-#include "ports/store.h"
-#include "remediate/adapter.h"
+#include "remediate/flights.h"
 #include "remediate/step.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-enum { TAKE_WAIT_MS = 20, TAKE_MAX = 500, TASKS_MAX = 32, END_FRESH_MS = 3000, TOPICS = 3 };
+enum { TAKE_WAIT_MS = 20, TAKE_MAX = 500, TASKS_MAX = 32, END_FRESH_MS = 3000 };
 
-static const char *const topics[TOPICS] = {TOPIC_ACTIONS, TOPIC_ALERTS, TOPIC_COMMANDS};
-
-struct flight { /* a call on its way */
-	char action_id[ID_SIZE];
-	enum task_kind kind;
-	const struct config_target *target;
-	struct remedy remedy; /* as it was when the call started, for the judging */
+struct ports {
+	const struct config *config;
+	struct store *store;
+	struct log *log;
+	struct inputs *inputs;
+	struct log_writer *writer;
+	struct owner *owner;
+	struct http_out *http;
+	struct flights *flights;
 };
 
 struct room {
 	struct service service;
-	struct fold fold;
-	struct head head;
-	struct store *store;
-	struct log *log;
-	struct log_reader *reader;
-	struct log_writer *writer;
-	struct outbox *outbox;
-	struct http_out *http;
+	struct ports ports;
 	struct remediate *remediate; /* NULL: to be loaded */
 	struct change change;
-	struct flight flights[TASKS_MAX];
-	char names[TOPICS][256];
-	int32_t partitions[TOPICS];
-	struct backoff backoff;
 };
 
-static enum rc open_ports(struct room *room, struct err *err)
+static const struct fold fold = {.service = FOLD_REMEDIATE, .log = FOLD_REMEDIATE};
+
+static enum rc open_ports(const struct config *config, struct ports *ports, struct err *err)
 {
-	const struct config *config = &room->service.config;
-	const char *output = room->names[0];
+	static const char *const inputs[] = {TOPIC_ACTIONS, TOPIC_ALERTS, TOPIC_COMMANDS};
+	const char *prefix = config->kafka.prefix;
+	char name[256];
+	const char *const outputs[] = {name};
 
-	for (int i = 0; i < TOPICS; i++)
-		snprintf(room->names[i], sizeof room->names[i], "%s.%s", config->kafka.prefix,
-			topics[i]);
-	TRY(store_open(&config->redis, &room->store, err));
-	TRY(log_open(&config->kafka, "modelwatch-remediate", &room->log, err));
-	TRY(log_reader_open(room->log, &room->reader, err));
-	TRY(log_writer_open(room->log, &output, 1, &room->writer, err));
-	room->outbox = outbox_open(room->store, &room->fold, room->writer, config->kafka.prefix);
-	return http_out_open(config->http_allow, config->http_allow_count, &room->http, err);
-}
-
-static void close_ports(struct room *room)
-{
-	remediate_free(room->remediate);
-	http_out_close(room->http);
-	outbox_close(room->outbox);
-	log_writer_close(room->writer);
-	log_reader_close(room->reader);
-	log_close(room->log);
-	store_close(room->store);
-	change_done(&room->change);
-}
-
-static enum rc find_topics(struct room *room, struct err *err)
-{
-	for (int i = 0; i < TOPICS; i++) {
-		if (room->partitions[i])
-			continue;
-		enum rc rc =
-			log_partitions(room->log, room->names[i], 1000, &room->partitions[i], err);
-
-		if (rc == RC_NONE)
-			return err_set(err, RC_RETRY, "topic %s is not there: run modelwatch init",
-				room->names[i]);
-		TRY(rc);
-	}
+	*ports = (struct ports){.config = config};
+	snprintf(name, sizeof name, "%s.%s", prefix, TOPIC_ACTIONS);
+	TRY(store_open(&config->redis, &ports->store, err));
+	TRY(log_open(&config->kafka, "modelwatch-remediate", &ports->log, err));
+	TRY(inputs_open(ports->log, prefix, inputs, 3, &ports->inputs, err));
+	TRY(log_writer_open(ports->log, outputs, 1, &ports->writer, err));
+	ports->owner = owner_open(ports->store, &fold, ports->writer, prefix);
+	TRY(http_out_open(config->http_allow, config->http_allow_count, &ports->http, err));
+	ports->flights = flights_new(ports->http);
 	return RC_OK;
 }
 
-static enum rc assign_topics(struct room *room, struct err *err)
+static void close_ports(struct ports *ports)
 {
-	for (int i = 0; i < TOPICS; i++) {
-		for (int32_t p = 0; p < room->partitions[i]; p++) {
-			int64_t next = remediate_position(room->remediate, room->names[i], p);
-
-			TRY(log_assign(room->reader, room->names[i], p,
-				next < 0 ? OFFSET_BEGINNING : next, err));
-		}
-	}
-	return RC_OK;
+	flights_free(ports->flights);
+	http_out_close(ports->http);
+	owner_close(ports->owner);
+	log_writer_close(ports->writer);
+	inputs_close(ports->inputs);
+	log_close(ports->log);
+	store_close(ports->store);
 }
 
+/* ---- the fold */
+
+/* Calls under way go on, and their outcomes count if the fold still waits for them. */
 static void drop(struct room *room)
 {
 	remediate_free(room->remediate);
 	room->remediate = NULL;
+	if (room->ports.inputs)
+		inputs_stop(room->ports.inputs);
 }
 
 static enum rc load(struct room *room, struct err *err)
 {
-	TRY(find_topics(room, err));
-	room->remediate = remediate_new(&room->service.config);
-	enum rc rc = store_load(
-		room->store, &room->fold, &room->head, remediate_restore, room->remediate, err);
+	bool fresh;
 
-	if (rc == RC_OK) {
-		remediate_restored(room->remediate);
-		rc = assign_topics(room, err);
-	}
+	room->remediate = remediate_new(room->ports.config);
+	TRY(owner_load(room->ports.owner, remediate_restore, room->remediate, clock_monotonic_ms(),
+		&fresh, err));
+	remediate_restored(room->remediate);
+	return inputs_start(room->ports.inputs, remediate_cursors(room->remediate), err);
+}
+
+static enum rc advance(struct room *room, struct err *err)
+{
+	remediate_change(room->remediate, &room->change);
+	enum rc rc = owner_advance(room->ports.owner, &room->change, clock_monotonic_ms(), err);
+
 	if (rc != RC_OK)
 		drop(room);
 	return rc;
 }
 
-/* Stores what the step changed; after a failure memory is dropped, since it may have happened or
- * not. */
-static enum rc advance(struct room *room, struct err *err)
-{
-	remediate_change(room->remediate, &room->change);
-	if (!room->change.write_count && !room->change.output_count)
-		return RC_OK;
-	enum rc rc = store_advance(room->store, &room->fold, &room->head, &room->change, err);
-	bool spoke = room->change.output_count > 0;
-
-	change_clear(&room->change);
-	if (rc != RC_OK) {
-		drop(room);
-		return rc == RC_FATAL ? RC_FATAL : RC_RETRY;
-	}
-	return outbox_turn(room->outbox, &room->head, spoke, err);
-}
-
 static enum rc take(struct room *room, struct err *err)
 {
 	const struct log_message *messages;
-	struct log_gap gap;
 	size_t count;
-	enum rc rc = log_take(room->reader, TAKE_WAIT_MS, TAKE_MAX, &messages, &count, &gap, err);
+	enum rc rc =
+		inputs_take(room->ports.inputs, TAKE_WAIT_MS, TAKE_MAX, &messages, &count, err);
 
-	if (rc == RC_NONE)
+	if (rc == RC_REJECT)
+		journal(JOURNAL_ERROR, "gap", "reason", err->text, "action",
+			"go on with the first record that is there", NULL);
+	if (rc == RC_NONE || rc == RC_REJECT)
 		return RC_OK;
-	if (rc == RC_REJECT) {
-		journal(JOURNAL_ERROR, "gap", "topic", gap.topic, "reason", err->text, "action",
-			"continue_at_first_record", NULL);
-		return log_assign(room->reader, gap.topic, gap.partition, gap.low, err);
-	}
 	TRY(rc);
 	for (size_t i = 0; i < count; i++)
 		if (remediate_take(room->remediate, &messages[i], clock_wall_ms(), err) ==
@@ -167,124 +117,108 @@ static enum rc take(struct room *room, struct err *err)
 	return RC_OK;
 }
 
-static bool caught_up(struct room *room)
-{
-	for (int i = 0; i < TOPICS; i++) {
-		for (int32_t p = 0; p < room->partitions[i]; p++) {
-			int64_t age = log_end_age_ms(room->reader, room->names[i], p);
-
-			if (age < 0 || age > END_FRESH_MS)
-				return false;
-		}
-	}
-	return true;
-}
-
-static bool in_flight(const struct room *room, const char *action_id)
-{
-	for (int i = 0; i < TASKS_MAX; i++)
-		if (strcmp(room->flights[i].action_id, action_id) == 0)
-			return true;
-	return false;
-}
-
-static struct flight *free_flight(struct room *room)
-{
-	for (int i = 0; i < TASKS_MAX; i++)
-		if (!room->flights[i].action_id[0])
-			return &room->flights[i];
-	return NULL;
-}
-
-static void start(struct room *room, const struct task *task)
-{
-	struct flight *flight = free_flight(room);
-	struct adapter_call made;
-
-	if (!flight)
-		return;
-	if (adapter_call(task, (uint64_t)(flight - room->flights), &made)) {
-		*flight = (struct flight){
-			.kind = task->kind, .target = task->target, .remedy = *task->remedy};
-		memcpy(flight->action_id, task->remedy->action.id, ID_SIZE);
-		http_out_start(room->http, &made.call);
-	} else {
-		remediate_called(room->remediate, task->remedy->action.id, CALL_REFUSED, -1,
-			"the target has no such operation", clock_wall_ms());
-	}
-	adapter_call_done(&made);
-}
+/* ---- calls */
 
 /* A call is started only after the step that says so is stored. */
 static enum rc start_tasks(struct room *room, struct err *err)
 {
+	struct flights *flights = room->ports.flights;
 	struct task tasks[TASKS_MAX];
 	int64_t now = clock_wall_ms();
 	size_t count = remediate_tasks(room->remediate, now, tasks, TASKS_MAX);
 
+	count = flights_choose(flights, tasks, count);
 	for (size_t i = 0; i < count; i++)
-		if (tasks[i].kind == TASK_CALL && !in_flight(room, tasks[i].remedy->action.id))
+		if (tasks[i].kind == TASK_CALL)
 			remediate_calling(room->remediate, tasks[i].remedy->action.id, now);
 	TRY(advance(room, err));
-	for (size_t i = 0; i < count; i++)
-		if (tasks[i].remedy->state != CASE_ENDED &&
-			!in_flight(room, tasks[i].remedy->action.id))
-			start(room, &tasks[i]);
+	for (size_t i = 0; i < count; i++) {
+		const struct remedy *remedy = tasks[i].remedy;
+
+		if (remedy->state != CASE_ENDED && !flights_start(flights, &tasks[i]))
+			remediate_called(room->remediate, remedy->action.id, CALL_REFUSED, -1,
+				"the target has no such operation", now);
+	}
 	return RC_OK;
 }
 
-static void take_outcome(struct room *room, const struct http_outcome *outcome)
+/* Without a fold, which another process has then, they are told to the journal alone. */
+static void take_landings(struct room *room)
 {
-	struct flight *flight = &room->flights[outcome->tag % TASKS_MAX];
-	struct task task = {
-		.kind = flight->kind, .remedy = &flight->remedy, .target = flight->target};
-	int64_t now = clock_wall_ms();
-	char sentence[400];
+	struct landing landing;
 
-	if (flight->kind == TASK_PROBE) {
-		bool converged =
-			adapter_converged(flight->target, outcome, sentence, sizeof sentence);
+	while (flights_take(room->ports.flights, &landing)) {
+		int64_t now = clock_wall_ms();
 
-		remediate_probed(room->remediate, flight->action_id, converged, sentence, now);
-	} else {
-		enum call_result result = adapter_judge(&task, outcome, sentence, sizeof sentence);
-
-		remediate_called(room->remediate, flight->action_id, result,
-			outcome->retry_after_ms, sentence, now);
-		journal(JOURNAL_INFO, "called", "action", flight->action_id, "result", sentence,
-			NULL);
+		if (landing.kind == TASK_CALL)
+			journal(JOURNAL_INFO, "called", "action", landing.action_id, "result",
+				landing.sentence, NULL);
+		if (room->remediate && landing.kind == TASK_CALL)
+			remediate_called(room->remediate, landing.action_id, landing.result,
+				landing.retry_after_ms, landing.sentence, now);
+		else if (room->remediate)
+			remediate_probed(room->remediate, landing.action_id, landing.converged,
+				landing.sentence, now);
 	}
-	flight->action_id[0] = '\0';
 }
 
-static void relay(struct room *room)
-{
-	uint64_t tags[TAKE_MAX];
-	bool delivered[TAKE_MAX];
-	size_t count = log_written(room->writer, 0, TAKE_MAX, tags, delivered);
+/* ---- the loop */
 
-	for (size_t i = 0; i < count; i++)
-		outbox_written(room->outbox, tags[i], delivered[i]);
+/* Nobody acts on old news: what is decided and started waits until all inputs are read. */
+static enum rc act(struct room *room, struct err *err)
+{
+	bool current = inputs_are_read(room->ports.inputs, END_FRESH_MS);
+	unsigned char chance[16];
+
+	clock_chance(chance, sizeof chance);
+	if (current)
+		remediate_time(room->remediate, clock_wall_ms(), chance);
+	TRY(advance(room, err));
+	return current && !room->service.reload_wanted ? start_tasks(room, err) : RC_OK;
 }
 
 static enum rc turn(struct room *room, struct err *err)
 {
-	struct http_outcome outcome;
-	unsigned char chance[16];
+	enum rc rc = room->remediate ? RC_OK : load(room, err);
+	struct err of_kafka;
 
-	if (!room->remediate)
-		TRY(load(room, err));
-	TRY(take(room, err));
-	while (http_out_take(room->http, 0, &outcome))
-		take_outcome(room, &outcome);
-	if (caught_up(room)) {
-		clock_chance(chance, sizeof chance);
-		remediate_time(room->remediate, clock_wall_ms(), chance);
+	if (rc != RC_OK) {
+		drop(room);
+		return rc;
 	}
-	TRY(advance(room, err));
-	TRY(start_tasks(room, err));
-	relay(room);
-	return outbox_turn(room->outbox, &room->head, false, err);
+	rc = take(room, &of_kafka);
+	take_landings(room);
+	TRY(act(room, err));
+	enum rc relayed = owner_relay(room->ports.owner, err);
+
+	if (relayed == RC_REJECT)
+		journal(JOURNAL_ERROR, "output_lost", "reason", err->text, NULL);
+	else
+		TRY(relayed);
+	if (rc != RC_OK)
+		*err = of_kafka;
+	return rc;
+}
+
+/* The configuration takes effect as if the service had been started again; the old one goes on if
+ * it cannot. */
+static void reload(struct room *room)
+{
+	struct config *fresh = service_reload(&room->service);
+	struct ports ports;
+	struct err err;
+
+	if (!fresh)
+		return;
+	if (open_ports(fresh, &ports, &err) != RC_OK) {
+		close_ports(&ports);
+		service_refuse(fresh, &err);
+		return;
+	}
+	drop(room);
+	close_ports(&room->ports);
+	room->ports = ports;
+	service_adopt(&room->service, fresh);
 }
 
 static void measure(struct room *room)
@@ -304,39 +238,50 @@ static void measure(struct room *room)
 			(double)counts.actions[i]);
 	}
 	service_status(&room->service, true, "%zu cases open, %zu calls running", counts.cases_open,
-		http_out_running(room->http));
+		flights_running(room->ports.flights));
+}
+
+/* A reload cuts no call off whose outcome this process could store. */
+static bool calls_are_awaited(const struct room *room)
+{
+	return room->remediate && flights_running(room->ports.flights);
+}
+
+static enum rc run(struct room *room, struct err *err)
+{
+	TRY(open_ports(&room->service.config, &room->ports, err));
+	while (service_turn(&room->service)) {
+		if (room->service.reload_wanted && !calls_are_awaited(room))
+			reload(room);
+		enum rc rc = turn(room, err);
+
+		if (rc == RC_FATAL)
+			return rc;
+		if (rc == RC_OK)
+			measure(room);
+		if (rc == RC_NONE)
+			take_landings(room);
+		service_came(&room->service, rc, err, true);
+	}
+	return RC_OK;
 }
 
 int main(int argc, char **argv)
 {
-	struct room *room = memory_new(1, sizeof *room);
+	struct room room = {0};
 	struct err err = {0};
 	int status = 0;
 
-	room->fold = (struct fold){.service = FOLD_REMEDIATE, .log = FOLD_REMEDIATE};
 	if (!service_open(
-		    &room->service, "remediate", SERVICE_REMEDIATE, false, argc, argv, &status)) {
-		free(room);
+		    &room.service, "remediate", SERVICE_REMEDIATE, false, argc, argv, &status))
 		return status;
-	}
-	enum rc rc = open_ports(room, &err);
+	enum rc rc = run(&room, &err);
 
-	while (rc != RC_FATAL && service_turn(&room->service)) {
-		rc = turn(room, &err);
-		if (rc == RC_OK) {
-			backoff_reset(&room->backoff);
-			measure(room);
-		} else if (rc != RC_FATAL) {
-			service_status(&room->service, false, "waiting: %s", err.text);
-			journal(JOURNAL_WARNING, "unwell", "reason", err.text, "action", "retry",
-				NULL);
-			service_back_off(&room->service, &room->backoff);
-		}
-	}
-	if (rc == RC_FATAL)
+	if (rc != RC_OK)
 		journal(JOURNAL_ERROR, "fatal", "reason", err.text, "action", "exit", NULL);
-	close_ports(room);
-	service_close(&room->service);
-	free(room);
-	return rc == RC_FATAL ? 1 : 0;
+	remediate_free(room.remediate);
+	close_ports(&room.ports);
+	change_done(&room.change);
+	service_close(&room.service);
+	return rc == RC_OK ? 0 : 1;
 }

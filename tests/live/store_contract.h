@@ -160,6 +160,13 @@ static void step(const struct fold *fold, struct head *head, struct change *chan
 
 /* ---- heads and tokens */
 
+static void assert_same_head(const struct head *left, const struct head *right)
+{
+	assert_int_equal(left->fresh, right->fresh);
+	assert_string_equal(left->token, right->token);
+	assert_string_equal(left->epoch, right->epoch);
+}
+
 static void a_fold_without_state_is_fresh(void **unused)
 {
 	struct fold fold = new_fold();
@@ -192,9 +199,9 @@ static void a_step_gives_the_head_a_new_token(void **unused)
 	assert_string_not_equal(head.token, first.token);
 	assert_string_equal(head.epoch, first.epoch);
 	assert_ok(store_head(contract_store, &fold, &found, &err));
-	assert_memory_equal(&found, &head, sizeof head);
+	assert_same_head(&found, &head);
 	found = load_fold(&fold);
-	assert_memory_equal(&found, &head, sizeof head);
+	assert_same_head(&found, &head);
 	change_done(&change);
 }
 
@@ -219,7 +226,8 @@ static void a_stale_token_is_refused_and_nothing_is_written(void **unused)
 	append_text(&change, "ticks", 1, "zombie");
 	emit_text(&change, "k", "zombie");
 	assert_rc(RC_REJECT, store_advance(contract_store, &fold, &zombie, &change, &err));
-	assert_memory_equal(&zombie, &before, sizeof zombie);
+	assert_same_head(&zombie, &before);
+	assert_string_not_equal(zombie.tried, before.tried);
 	assert_state(&fold, "a=2;");
 	assert_stream(&fold, &head, "ticks", 0, 10, "");
 	assert_outbox(&fold, &head, "");

@@ -104,7 +104,7 @@ def test_five_million_events_are_all_accounted_for(servers, service, tmp_path):
                 yield model, b'{"model":"m", what is this'
                 continue
             if n % 500 == 7:
-                ts -= 5000 * (n % 200)                      # late, some of them by more than ten minutes
+                ts -= 5000 * (n // 500 % 200)          # late, some of them by more than ten minutes
             yield model, b'{"ts":%d,"model":"%s","version":"1","role":"%s","latency_ms":%a,"status":%d}' % (
                 ts, model, role, latencies[n % 65_537], 500 if n % 321 == 0 else 200)
 

@@ -57,7 +57,7 @@ def said_by(chain):
     return said
 
 
-def command(chain, *words):
+def command(*words):
     """(exit status, all that it printed)"""
     done = subprocess.run([MODELWATCH, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
     return done.returncode, done.stdout
@@ -88,7 +88,7 @@ def test_the_whole_chain_over_tls_as_a_restricted_user(servers_tls, service, tmp
         servers_tls, service, tmp_path, models=FRAUD, time="{lateness: 1s}",
         receivers=f"[{{name: oncall, webhook_configs: [{{url: '{hook.url}', secret_file: hook.key}}]}}]",
         route="{receiver: oncall, group_wait: 0s, group_interval: 1s}")
-    init = command(chain, "init", "--config", chain.config)
+    init = command("init", "--config", chain.config)
     assert init[0] == 0, init
     chain.start(*SERVICES)
     count = produce(servers_tls.env["KAFKA_SASL_SSL"], chain.topic, slow_production(120), **servers_tls.sasl_ssl())
@@ -101,7 +101,7 @@ def test_the_whole_chain_over_tls_as_a_restricted_user(servers_tls, service, tmp
     clients = tls_connections(servers_tls)
     assert len(clients) >= len(SERVICES) and {client["user"] for client in clients} == {"modelwatch"}, clients
 
-    check = command(chain, "check", chain.config)
+    check = command("check", chain.config)
     assert check[0] == 0, check
     topics = {name: str(consume_all(servers_tls.brokers, f"{chain.prefix}.{name}"))
               for name in ("findings", "alerts", "notifications", "state")}
@@ -135,7 +135,8 @@ def test_what_is_wrong_is_named_and_not_tried_in_a_frenzy(servers_tls, service, 
         line.replace(servers_tls.env[right], servers_tls.env[f"WRONG_{kind.upper()}_FILE"])
         if line.startswith(section) else line for line in lines))
     begin = time.monotonic()
-    chain.services = {name: service(name, "--config", chain.config) for name in SERVICES}
+    names = [name for name in SERVICES if (section, name) != ("kafka", "console")]      # it has no Kafka
+    chain.services = {name: service(name, "--config", chain.config) for name in names}
 
     def silent():
         """Services that have not named the cause, as an end with status 1 or as their STATUS."""
@@ -154,9 +155,9 @@ def test_what_is_wrong_is_named_and_not_tried_in_a_frenzy(servers_tls, service, 
     for name, one in chain.services.items():
         lines = one.stderr.read_text().splitlines()
         assert len(lines) < 30, (name, lines[:40])
-    status, text = command(chain, "init", "--wait", "5s", "--config", chain.config)
+    status, text = command("init", "--wait", "5s", "--config", chain.config)
     assert status == 1 and re.search(words, text, re.I), text
-    status, check = command(chain, "check", chain.config)
+    status, check = command("check", chain.config)
     assert status == 0, check
     check_no_secret(servers_tls, {**said_by(chain), "init": text, "check": check})
 
@@ -178,7 +179,7 @@ def test_a_secret_in_the_configuration_is_a_mistake_that_is_not_repeated(tmp_pat
     sections.pop(wrong.split(":")[0], None)
     config = tmp_path / "modelwatch.yaml"
     config.write_text("".join(f"{name}: {text}\n" for name, text in sections.items()) + wrong + "\n")
-    status, text = command(None, "check", config)
+    status, text = command("check", config)
     assert status == 2 and re.search(r"modelwatch\.yaml:\d+:\d+: ", text), text
     assert INLINE not in text
     one = service("ingest", "--config", config)
@@ -251,8 +252,8 @@ def test_a_private_address_that_is_not_allowed_is_never_connected_to(room, ear):
     waiting = eventually(lambda: len(found := pending(room)) == len(HOSTS) and all(n["tries"] for n in found.values()) and found,
                          20, "that every notification was tried")
     for n, host in enumerate(HOSTS):
-        assert re.fullmatch(r"(not sent: )?address \S+ \(.+\) of \S+ is refused.*", waiting[f"r{n}"]["result"]), (host, waiting)
-    assert any("is refused" in line for line in service.status)
+        assert re.fullmatch(r"address \S+ \(.+\) of \S+ is refused.*", waiting[f"r{n}"]["result"]), (host, waiting)
+    eventually(lambda: any("is refused" in line for line in service.status), what="the status")
     assert room.metrics()["modelwatch_alerts_pending"] == str(len(HOSTS))
     assert ear.heard() == 0
     # The same once it is allowed: the ear is not deaf.
