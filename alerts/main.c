@@ -48,11 +48,12 @@ struct room {
 	struct alerts_counts counted; /* what the counters of /metrics have already */
 };
 
-static const struct fold fold = {.service = FOLD_ALERTS, .log = FOLD_ALERTS};
-
 /* ---- ports */
 
-static enum rc open_ports(const struct config *config, struct ports *ports, struct err *err)
+static const struct fold fold = {.service = FOLD_ALERTS, .log = FOLD_ALERTS};
+
+static enum rc open_ports(const struct config *config, const struct owner *before,
+	struct ports *ports, struct err *err)
 {
 	static const char *const inputs[] = {TOPIC_FINDINGS, TOPIC_ACTIONS, TOPIC_COMMANDS};
 	const char *prefix = config->kafka.prefix;
@@ -66,7 +67,7 @@ static enum rc open_ports(const struct config *config, struct ports *ports, stru
 	TRY(log_open(&config->kafka, "modelwatch-alerts", &ports->log, err));
 	TRY(inputs_open(ports->log, prefix, inputs, 3, &ports->inputs, err));
 	TRY(log_writer_open(ports->log, outputs, 2, &ports->writer, err));
-	ports->owner = owner_open(ports->store, &fold, ports->writer, prefix);
+	ports->owner = owner_open(ports->store, &fold, ports->writer, prefix, before);
 	TRY(http_out_open(config->http_allow, config->http_allow_count, &ports->http, err));
 	ports->calls = calls_new(ports->http);
 	return RC_OK;
@@ -289,7 +290,7 @@ static void reload(struct room *room)
 
 	if (!fresh)
 		return;
-	if (open_ports(fresh, &ports, &err) != RC_OK) {
+	if (open_ports(fresh, room->ports.owner, &ports, &err) != RC_OK) {
 		close_ports(&ports);
 		service_refuse(fresh, &err);
 		return;
@@ -310,7 +311,7 @@ static void measure(struct room *room)
 
 static enum rc run(struct room *room, struct err *err)
 {
-	TRY(open_ports(&room->service.config, &room->ports, err));
+	TRY(open_ports(&room->service.config, NULL, &room->ports, err));
 	while (service_turn(&room->service)) {
 		if (room->service.reload_wanted)
 			reload(room);

@@ -11,7 +11,7 @@ static enum rc take(struct hearing *hearing, struct cursors *cursors,
 {
 	struct cursor *cursor = cursors_of(cursors, message->topic, message->partition);
 
-	cursor_pass(cursor, message->offset, message->key, message->value);
+	cursor_pass(cursor, message->offset, message->append_ms, message->key, message->value);
 	return message->value.data ? hearing_take(hearing, message->value, err) : RC_OK;
 }
 

@@ -248,7 +248,7 @@ enum rc alerts_take(
 	const char *name = short_name(alerts, message->topic);
 	struct cursor *cursor = cursors_of(&alerts->cursors, message->topic, message->partition);
 
-	if (!cursor_pass(cursor, message->offset, message->key, message->value))
+	if (!cursor_pass(cursor, message->offset, message->append_ms, message->key, message->value))
 		return RC_NONE;
 	for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
 		if (strcmp(name, inputs[i].topic) != 0)

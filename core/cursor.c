@@ -32,12 +32,13 @@ struct cursor *cursors_of(struct cursors *cursors, const char *topic, int32_t pa
 	return made;
 }
 
-uint64_t cursor_fingerprint(struct view key, struct view value)
+uint64_t cursor_fingerprint(int64_t append_ms, struct view key, struct view value)
 {
 	CLEANUP(bytes_done) struct bytes both = {0};
 	unsigned char digest[DIGEST_SIZE];
 	uint64_t fingerprint;
 
+	bytes_zigzag(&both, append_ms);
 	bytes_sized(&both, key.data, key.size);
 	bytes_sized(&both, value.data, value.size);
 	digest_sha256((struct view){both.data, both.size}, digest);
@@ -45,12 +46,13 @@ uint64_t cursor_fingerprint(struct view key, struct view value)
 	return fingerprint ? fingerprint : 1;
 }
 
-bool cursor_pass(struct cursor *cursor, int64_t offset, struct view key, struct view value)
+bool cursor_pass(struct cursor *cursor, int64_t offset, int64_t append_ms, struct view key,
+	struct view value)
 {
 	if (offset < cursor->next)
 		return false;
 	cursor->next = offset + 1;
-	cursor->fingerprint = cursor_fingerprint(key, value);
+	cursor->fingerprint = cursor_fingerprint(append_ms, key, value);
 	cursor->dirty = true;
 	return true;
 }

@@ -24,9 +24,10 @@ void cursors_done(struct cursors *cursors);
  * is made. */
 struct cursor *cursors_of(struct cursors *cursors, const char *topic, int32_t partition);
 /* False: the message was taken in before. Else the cursor now stands behind it. */
-bool cursor_pass(struct cursor *cursor, int64_t offset, struct view key, struct view value);
-/* The first 64 bits of the SHA-256 over key and value; never 0. */
-uint64_t cursor_fingerprint(struct view key, struct view value);
+bool cursor_pass(struct cursor *cursor, int64_t offset, int64_t append_ms, struct view key,
+	struct view value);
+/* The first 64 bits of the SHA-256 over append time, key and value; never 0. */
+uint64_t cursor_fingerprint(int64_t append_ms, struct view key, struct view value);
 
 /* Records "cursor:TOPIC-PARTITION" of table "state": dirty ones written; read back (RC_NONE:
  * another field). */

@@ -22,6 +22,16 @@ static void add_listen(const struct config_listen *listen, struct bytes *address
 		address, is_ipv6 ? "http://[%s]:%d" : "http://%s:%d", listen->host, listen->port);
 }
 
+/* As many whole lines as an error has room for, without the last newline. */
+static int first_lines(const struct bytes *text)
+{
+	size_t size = text->size < 400 ? text->size : 400;
+
+	while (size && text->data[size - 1] != '\n')
+		size--;
+	return (int)(size ? size - 1 : 0);
+}
+
 static enum rc add_configured(const char *config_path, struct bytes *address, struct err *err)
 {
 	struct config config = {0};
@@ -31,8 +41,9 @@ static enum rc add_configured(const char *config_path, struct bytes *address, st
 	if (rc == RC_OK)
 		add_listen(&config.console, address);
 	else
-		err_set(err, RC_FATAL, "%zu mistakes in the configuration (or give --url):\n%.400s",
-			mistakes.count, mistakes.text.data ? mistakes.text.data : "");
+		err_set(err, RC_FATAL, "%zu mistake%s in the configuration (or give --url):\n%.*s",
+			mistakes.count, mistakes.count == 1 ? "" : "s", first_lines(&mistakes.text),
+			mistakes.text.data ? mistakes.text.data : "");
 	config_done(&config);
 	bytes_done(&mistakes.text);
 	return rc;
@@ -60,6 +71,10 @@ static enum rc judge(const struct http_outcome *outcome, const char *address, st
 {
 	char sentence[300];
 
+	if (outcome->fate == HTTP_REFUSED)
+		return err_set(err, RC_REJECT,
+			"the console's address %s: %s; expected http://HOST:PORT on loopback",
+			address, outcome->reason);
 	if (outcome->fate != HTTP_ANSWERED)
 		return err_set(err, RC_RETRY,
 			"no answer from the console at %s: %s; is modelwatch-console running?",

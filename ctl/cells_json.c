@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { DEPTH_MAX = 20, COLUMNS_MAX = 12 };
+enum { DEPTH_MAX = 20, COLUMNS_MAX = 12, NAMES_MAX = 4 };
 
 enum rc cells_parse(struct view text, json_t **value, struct err *err)
 {
@@ -52,9 +52,9 @@ static void add_effect(const json_t *effect, struct bytes *out)
 	if (!json_is_number(json_object_get(effect, "value")))
 		return;
 	cell_value(json_object_get(effect, "name"), out);
-	bytes_format(out, " %.4g", json_number_value(json_object_get(effect, "value")));
+	bytes_format(out, " %.3g", json_number_value(json_object_get(effect, "value")));
 	if (json_is_number(low) && json_is_number(high))
-		bytes_format(out, " [%.4g, %.4g]", json_number_value(low), json_number_value(high));
+		bytes_format(out, " [%.3g, %.3g]", json_number_value(low), json_number_value(high));
 }
 
 static void add_lasted(const json_t *alert, int64_t now_ms, struct bytes *out)
@@ -76,6 +76,50 @@ static void add_mean(const json_t *window, struct bytes *out)
 		bytes_format(out, "%.6g", json_number_value(sum) / n);
 }
 
+static void add_names(const json_t *bins, struct bytes *out)
+{
+	size_t count = json_array_size(bins);
+
+	for (size_t i = 0; i < count && i < NAMES_MAX; i++) {
+		const json_t *bin = json_array_get(bins, i);
+
+		if (json_array_size(bin) != 2)
+			return;
+		bytes_text(out, i ? ", " : "");
+		cell_value(json_array_get(bin, 0), out);
+		bytes_format(
+			out, " %" JSON_INTEGER_FORMAT, json_integer_value(json_array_get(bin, 1)));
+	}
+	if (count > NAMES_MAX)
+		bytes_format(out, " and %zu more", count - NAMES_MAX);
+}
+
+static void add_ago(const json_t *time, int64_t now_ms, struct bytes *out)
+{
+	int64_t ms = json_integer_value(time);
+
+	if (ms > 0 && now_ms - ms < 1000)
+		bytes_text(out, "0 s");
+	else if (ms > 0)
+		words_duration((now_ms - ms) / 1000 * 1000, out);
+}
+
+static void add_sides(const json_t *verdict, struct bytes *out)
+{
+	cell_value(json_object_get(verdict, "n_arm"), out);
+	bytes_text(out, "/");
+	cell_value(json_object_get(verdict, "n_reference"), out);
+}
+
+static void add_log_e(const json_t *verdict, struct bytes *out)
+{
+	const json_t *log_e = json_object_get(verdict, "log_e");
+
+	if (json_is_number(log_e))
+		bytes_format(out, "%.3g/%.3g", json_number_value(log_e),
+			json_number_value(json_object_get(verdict, "line")));
+}
+
 void cells_add(
 	struct table *table, const struct column *column, const json_t *record, int64_t now_ms)
 {
@@ -89,6 +133,9 @@ void cells_add(
 	case CELL_TIME:
 		cell_time(value, &cell);
 		break;
+	case CELL_AGO:
+		add_ago(value, now_ms, &cell);
+		break;
 	case CELL_EFFECT:
 		add_effect(value, &cell);
 		break;
@@ -97,6 +144,15 @@ void cells_add(
 		break;
 	case CELL_MEAN:
 		add_mean(record, &cell);
+		break;
+	case CELL_NAMES:
+		add_names(value, &cell);
+		break;
+	case CELL_SIDES:
+		add_sides(record, &cell);
+		break;
+	case CELL_LOG_E:
+		add_log_e(record, &cell);
 		break;
 	}
 	table_add(table, &cell);

@@ -10,9 +10,13 @@
 enum cell {
 	CELL_TEXT,   /* texts, numbers, yes and no */
 	CELL_TIME,   /* Unix milliseconds as local time */
+	CELL_AGO,    /* the same as the duration until now, in whole seconds */
 	CELL_EFFECT, /* "p99 ratio 1.31 [1.18, 1.47]" */
 	CELL_LASTED, /* of an alert, from its start to its end or now */
 	CELL_MEAN,   /* of a window */
+	CELL_NAMES,  /* of a window: its bins that have names, "ok 511, failed 12" */
+	CELL_SIDES,  /* of a verdict: what was counted on both sides, "498/5210" */
+	CELL_LOG_E,  /* of a verdict: "14.2/24.2", how far of the line */
 };
 
 struct column { /* of an array that a column without heading ends */

@@ -182,8 +182,9 @@ int init_main(int argc, char **argv)
 	if (!read_options(&init, argc, argv))
 		return status;
 	if (config_file_load(init.config_path, true, &init.config, &mistakes) != RC_OK) {
-		fprintf(stderr, "%s%zu mistakes in the configuration\n",
-			mistakes.text.data ? mistakes.text.data : "", mistakes.count);
+		fprintf(stderr, "%smodelwatch init: %zu mistake%s in the configuration\n",
+			mistakes.text.data ? mistakes.text.data : "", mistakes.count,
+			mistakes.count == 1 ? "" : "s");
 	} else {
 		enum rc rc = run(&init, &err);
 

@@ -8,8 +8,9 @@
 
 static int help_main(int argc, char **argv);
 
-#define ASKING                                                                                     \
-	"  --json                one record per line, as stored\n"                                 \
+#define ASKING "  --json                one record per line, as stored\n" WHERE
+
+#define WHERE                                                                                      \
 	"  --url URL             of the console; else $MODELWATCH_URL, else what the "             \
 	"configuration\n"                                                                          \
 	"                        says, else http://127.0.0.1:9130\n"                               \
@@ -43,9 +44,11 @@ static const struct command {
 		"configured one\n"
 		"  --partitions N        into which models are spread by their names: 1\n\n"
 		"TRACE: .jsonl or .jsonl.zst, - for standard input. Findings, alerts and would-be\n"
-		"actions come as JSON lines on stdout, progress on stderr.\n"},
+		"actions come as JSON lines on stdout; progress, and at last what became of the\n"
+		"events, on stderr.\n"},
 	{"status", status_main, "[MODEL]", "models with their verdicts, logs with their counters",
-		"With MODEL: its verdicts, also those that are ok.\n\n" ASKING},
+		"With MODEL: its verdicts, also those that are ok.\n\n"
+		"  --json                the console's answer, one object\n" WHERE},
 	{"windows", windows_main, "MODEL", "exact counts and sums per tick and series",
 		"  --from TIME           default: an hour (1m: a day, 10m: 30 days) before --to\n"
 		"  --to TIME             default: now; event times t with from <= t < to\n"
@@ -121,7 +124,7 @@ static int help_main(int argc, char **argv)
 static bool asks_for_help(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++)
-		if (strcmp(argv[i], "--help") == 0)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
 			return true;
 	return false;
 }
@@ -136,7 +139,7 @@ static int run(int argc, char **argv)
 		printf("modelwatch %s\n", MODELWATCH_VERSION);
 		return EXIT_SUCCESS;
 	}
-	if (strcmp(argv[1], "--help") == 0)
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
 		return help_main(1, argv);
 	const struct command *command = find(argv[1]);
 
@@ -144,6 +147,10 @@ static int run(int argc, char **argv)
 		return complain(argv[1]);
 	if (asks_for_help(argc - 1, argv + 1))
 		return print_help(argv[1]);
+	char program[64];
+
+	snprintf(program, sizeof program, "modelwatch %s", command->name);
+	argv[1] = program; /* as getopt names it in complaints */
 	return command->run(argc - 1, argv + 1);
 }
 

@@ -8,7 +8,7 @@
 
 static const struct column window_columns[] = {{"FROM", "from", CELL_TIME}, {"SIGNAL", "signal", 0},
 	{"ROLE", "role", 0}, {"VERSION", "version", 0}, {"SEGMENT", "segment", 0}, {"N", "n", 0},
-	{"SUM", "sum", 0}, {"MEAN", "", CELL_MEAN}, {0}};
+	{"SUM", "sum", 0}, {"MEAN", "", CELL_MEAN}, {"OF THESE", "bins", CELL_NAMES}, {0}};
 static const struct column finding_columns[] = {{"WHEN", "ts", CELL_TIME}, {"MODEL", "model", 0},
 	{"ROLE", "role", 0}, {"VERSION", "version", 0}, {"SIGNAL", "signal", 0},
 	{"AGAINST", "against", 0}, {"VERDICT", "verdict", 0},
@@ -16,10 +16,10 @@ static const struct column finding_columns[] = {{"WHEN", "ts", CELL_TIME}, {"MOD
 static const struct column alert_columns[] = {{"STATE", "state", 0}, {"ALERT", "alertname", 0},
 	{"MODEL", "labels.model", 0}, {"ROLE", "labels.role", 0},
 	{"SEVERITY", "labels.severity", 0}, {"SINCE", "starts_at", CELL_TIME},
-	{"FOR", "", CELL_LASTED}, {"SUMMARY", "annotations.summary", 0}, {"ID", "id", 0}, {0}};
+	{"FOR", "", CELL_LASTED}, {"ID", "id", 0}, {"SUMMARY", "annotations.summary", 0}, {0}};
 static const struct column action_columns[] = {{"WHEN", "at", CELL_TIME}, {"STATE", "state", 0},
 	{"TARGET", "target", 0}, {"OPERATION", "operation", 0}, {"RUNG", "rung", 0},
-	{"MODEL", "model", 0}, {"BY", "by", 0}, {"REASON", "reason", 0}, {"ID", "id", 0}, {0}};
+	{"MODEL", "model", 0}, {"BY", "by", 0}, {"ID", "id", 0}, {"REASON", "reason", 0}, {0}};
 static const struct column deadletter_columns[] = {{"LAST SEEN", "last_seen", CELL_TIME},
 	{"FIRST SEEN", "first_seen", CELL_TIME}, {"CODE", "code", 0}, {"TOTAL", "total", 0},
 	{"FINGERPRINT", "fingerprint", 0}, {"DETAIL", "detail", 0}, {0}};

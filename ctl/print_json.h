@@ -24,8 +24,10 @@ enum rc print_table(
 /* One record, or each of {"NAME":[...]}, with everything in it, indented. */
 enum rc print_full(struct view record, struct err *err) MUST_CHECK;
 
-/* The answer to status. verdicts: all of them, else only alarm and suspected. */
-enum rc print_status(struct view answer, bool verdicts, int64_t now_ms, struct err *err) MUST_CHECK;
+/* The answer to status. model: the one that was asked for, with all its verdicts; NULL: all models,
+ * with only the verdicts alarm and suspected. */
+enum rc print_status(
+	struct view answer, const char *model, int64_t now_ms, struct err *err) MUST_CHECK;
 
 /* The sentence of {"error":"..."}; or the start of whatever it is. */
 void print_error_sentence(struct view answer, char *text, size_t size);

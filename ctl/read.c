@@ -147,7 +147,7 @@ static int put(struct question *question, int argc, char **argv, struct bytes *a
 	if (rc == RC_OK)
 		return 0;
 	fprintf(stderr, "modelwatch %s: %s\n", question->name, err.text);
-	return EXIT_FAILURE;
+	return rc == RC_REJECT ? EXIT_USAGE : EXIT_FAILURE; /* refused as we would have */
 }
 
 static int finish(const struct question *question, enum rc rc, const struct err *err)
@@ -252,7 +252,7 @@ int deadletter_main(int argc, char **argv)
 {
 	static const char *const names[] = {"list", "show", NULL};
 	struct question question = {.name = "deadletter", .family = "deadletters"};
-	const char *name = argc > 1 ? argv[1] : "";
+	const char *name = argc > 1 ? argv[1] : "nothing";
 	const char *nearest = nearest_name(name, names);
 
 	if (strcmp(name, "list") == 0) {
@@ -265,8 +265,8 @@ int deadletter_main(int argc, char **argv)
 		return show(&question, PRINT_DEADLETTERS, argc - 1, argv + 1);
 	}
 	fprintf(stderr,
-		"modelwatch deadletter: found \"%s\", expected list or show FINGERPRINT%s%s\n",
-		name, nearest ? "; did you mean " : "", nearest ? nearest : "");
+		"modelwatch deadletter: found %s, expected list or show FINGERPRINT%s%s%s\n", name,
+		nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 	return EXIT_USAGE;
 }
 

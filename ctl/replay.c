@@ -7,6 +7,7 @@
 #include "core/topics.h"
 #include "ctl/commands.h"
 #include "ctl/recording.h"
+#include "ctl/summary.h"
 #include "detectors/step.h"
 #include "ingest/step.h"
 #include "ports/clock.h"
@@ -400,7 +401,7 @@ static void show_progress(struct replay *replay, bool last)
 		fprintf(stderr, ", %.0f %%", part * 100);
 	if (seconds > 0)
 		fprintf(stderr, ", %.0f events/s", (double)replay->lines / seconds);
-	fprintf(stderr, "%s", last ? "\n" : "   ");
+	fputs(last ? "\r\033[K" : "   ", stderr);
 }
 
 static enum rc feed(struct replay *replay, struct err *err)
@@ -445,6 +446,23 @@ static enum rc print_verdict(void *context, struct view field, struct view data,
 	return RC_OK;
 }
 
+/* Read from the state, so that it tells what the services would have told. */
+static enum rc print_summary(struct replay *replay, struct err *err)
+{
+	CLEANUP(summary_done) struct summary summary = {0};
+
+	for (int32_t i = 0; i < replay->partition_count; i++) {
+		struct partition *partition = &replay->partitions[i];
+
+		summary_add(&summary, ingest_counters(partition->ingest));
+		TRY(store_table(replay->store, &partition->ingest_fold, &partition->ingest_head,
+			TABLE_DEADLETTERS, summary_add_group, &summary, err));
+	}
+	fflush(stdout);
+	summary_print(&summary, replay->lines, clock_monotonic_ms() - replay->started_at, stderr);
+	return RC_OK;
+}
+
 static enum rc run(struct replay *replay, struct err *err)
 {
 	replay->started_at = clock_monotonic_ms();
@@ -456,7 +474,7 @@ static enum rc run(struct replay *replay, struct err *err)
 		TRY(store_table(replay->store, &replay->partitions[i].detectors_fold,
 			&replay->partitions[i].detectors_head, TABLE_VERDICTS, print_verdict, NULL,
 			err));
-	return RC_OK;
+	return print_summary(replay, err);
 }
 
 static const char usage[] =
@@ -464,6 +482,22 @@ static const char usage[] =
 	"                         [--partitions N] [--topic NAME] [--format NAME] TRACE...\n"
 	"A TRACE is a file of one JSON object a line, .jsonl or .jsonl.zst, or - for stdin.\n"
 	"--format names the format of the files after it.\n";
+
+static bool read_partitions(const char *text, int32_t *count)
+{
+	char *end;
+	long number = strtol(text, &end, 10);
+
+	*count = (int32_t)number;
+	if (end != text && !*end && number >= 1 && number <= PARTITIONS_MAX)
+		return true;
+	*count = 1;
+	fprintf(stderr,
+		"modelwatch replay: --partitions: found \"%s\", expected a whole number from 1 to "
+		"%d\n",
+		text, PARTITIONS_MAX);
+	return false;
+}
 
 /* Options and files in the order in which they stand, since --format holds for what comes after it.
  */
@@ -493,7 +527,8 @@ static bool parse(struct replay *replay, int argc, char **argv)
 			replay->marks_path = optarg;
 			break;
 		case 'p':
-			replay->partition_count = (int32_t)atoi(optarg);
+			if (!read_partitions(optarg, &replay->partition_count))
+				return false;
 			break;
 		case 't':
 			snprintf(replay->topic, sizeof replay->topic, "%s", optarg);
@@ -508,7 +543,12 @@ static bool parse(struct replay *replay, int argc, char **argv)
 			return false;
 		}
 	}
-	return replay->partition_count >= 1 && replay->partition_count <= PARTITIONS_MAX;
+	for (; optind < argc; optind++) /* behind "--" */
+		recording_add(replay->recording, argv[optind], format);
+	if (recording_file_count(replay->recording))
+		return true;
+	fputs("modelwatch replay: found no TRACE, expected at least one\n", stderr);
+	return false;
 }
 
 static bool read_config(struct replay *replay, struct err *err)
@@ -518,7 +558,9 @@ static bool read_config(struct replay *replay, struct err *err)
 		config_file_load(replay->config_path, false, &replay->config, &mistakes) == RC_OK;
 
 	if (!good)
-		fprintf(stderr, "%s", mistakes.text.data ? mistakes.text.data : "");
+		fprintf(stderr, "%smodelwatch replay: %zu mistake%s in the configuration\n",
+			mistakes.text.data ? mistakes.text.data : "", mistakes.count,
+			mistakes.count == 1 ? "" : "s");
 	bytes_done(&mistakes.text);
 	if (!good)
 		return false;
@@ -537,7 +579,7 @@ int replay_main(int argc, char **argv)
 
 	replay->partition_count = 1;
 	replay->recording = recording_new();
-	if (!parse(replay, argc, argv) || !recording_file_count(replay->recording)) {
+	if (!parse(replay, argc, argv)) {
 		fputs(usage, stderr);
 		status = EXIT_USAGE;
 	} else if (!read_config(replay, &err)) {

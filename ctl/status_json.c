@@ -8,8 +8,9 @@
 
 static const struct column verdict_columns[] = {{"MODEL", "model", 0}, {"SEGMENT", "segment", 0},
 	{"SIGNAL", "signal", 0}, {"ROLE", "role", 0}, {"VERSION", "version", 0},
-	{"AGAINST", "against", 0}, {"VERDICT", "verdict", 0}, {"EFFECT", "effect", CELL_EFFECT},
-	{"LOG E", "log_e", 0}, {"LINE", "line", 0}, {"SINCE", "since", CELL_TIME}, {0}};
+	{"AGAINST", "against", 0}, {"BY", "detector", 0}, {"VERDICT", "verdict", 0},
+	{"N/REF", "", CELL_SIDES}, {"LOG E/LINE", "", CELL_LOG_E}, {"SINCE", "since", CELL_AGO},
+	{"EFFECT", "effect", CELL_EFFECT}, {0}};
 
 static const char *text_of(const json_t *record, const char *field)
 {
@@ -34,6 +35,24 @@ static bool is_about(const json_t *verdict, const json_t *version)
 				   (!*name || strcmp(name, text_of(version, "version")) == 0));
 }
 
+/* As the detectors see it: no traffic for ten ticks and half a minute while its role has some. */
+static bool is_superseded(const json_t *model, const json_t *version)
+{
+	const json_t *versions = json_object_get(model, "versions");
+	json_int_t patience = 10 * json_integer_value(json_object_get(model, "tick"));
+	json_int_t last = json_integer_value(json_object_get(version, "last_ts"));
+
+	for (size_t i = 0; i < json_array_size(versions); i++) {
+		const json_t *other = json_array_get(versions, i);
+
+		if (strcmp(text_of(other, "role"), text_of(version, "role")) == 0 &&
+			json_integer_value(json_object_get(other, "last_ts")) - last >
+				(patience > 30000 ? patience : 30000))
+			return true;
+	}
+	return false;
+}
+
 /* The gravest verdict on a version (NULL: on the model). */
 static const char *worst_of(const json_t *model, const json_t *version)
 {
@@ -42,6 +61,8 @@ static const char *worst_of(const json_t *model, const json_t *version)
 
 	if (json_is_true(json_object_get(model, "split")))
 		return "split: on several partitions, not judged; see rekey";
+	if (version && is_superseded(model, version))
+		return "superseded";
 	for (size_t k = 0; k < sizeof order / sizeof *order; k++) {
 		for (size_t i = 0; i < json_array_size(verdicts); i++) {
 			const json_t *verdict = json_array_get(verdicts, i);
@@ -54,42 +75,32 @@ static const char *worst_of(const json_t *model, const json_t *version)
 	return "not enough data";
 }
 
-static void add_ago(const json_t *time, int64_t now_ms, struct table *table)
+static void add_cell(struct table *table, const json_t *record, const char *field, enum cell cell,
+	int64_t now_ms)
 {
-	CLEANUP(bytes_done) struct bytes cell = {0};
-
-	cell_time(time, &cell);
-	if (cell.size && json_integer_value(time) <= now_ms) {
-		bytes_text(&cell, " (");
-		words_duration(now_ms - json_integer_value(time), &cell);
-		bytes_text(&cell, " ago)");
-	}
-	table_add(table, &cell);
+	cells_add(table, &(struct column){"", field, cell}, record, now_ms);
 }
 
 static void add_field(struct table *table, const json_t *record, const char *field)
 {
-	cells_add(table, &(struct column){"", field, CELL_TEXT}, record, 0);
+	add_cell(table, record, field, CELL_TEXT, 0);
 }
 
 static void add_version(
 	struct table *table, const json_t *model, const json_t *version, int64_t now_ms)
 {
-	const json_t *time = json_object_get(version ? version : model, "last_ts");
-
 	add_field(table, model, "model");
 	add_field(table, version, "role");
 	add_field(table, version, "version");
 	add_field(table, model, "owner");
-	add_field(table, model, "log");
-	add_ago(time, now_ms, table);
+	add_cell(table, version ? version : model, "last_ts", CELL_AGO, now_ms);
 	table_text(table, worst_of(model, version));
 }
 
-static void print_models(const json_t *models, int64_t now_ms)
+static void print_models(const json_t *models, const char *asked, int64_t now_ms)
 {
 	const char *const headings[] = {
-		"MODEL", "ROLE", "VERSION", "OWNER", "LOG", "LAST EVENT", "VERDICT", NULL};
+		"MODEL", "ROLE", "VERSION", "OWNER", "LAST EVENT", "VERDICT", NULL};
 	struct table table = {0};
 
 	table_begin(&table, headings);
@@ -103,23 +114,25 @@ static void print_models(const json_t *models, int64_t now_ms)
 			add_version(&table, model, json_array_get(versions, k), now_ms);
 	}
 	if (!table_rows(&table))
-		puts("no model was seen yet");
+		printf("no model%s%s was seen yet\n", asked ? " " : "", asked ? asked : "");
 	else
 		table_print(&table, stdout);
 	table_done(&table);
 }
 
-static void print_verdicts(const json_t *models, bool all)
+static void print_verdicts(const json_t *models, bool all, int64_t now_ms)
 {
+	/* Of one model its name is known. */
+	const struct column *columns = all ? verdict_columns + 1 : verdict_columns;
 	struct table table = {0};
 
-	cells_begin(&table, verdict_columns);
+	cells_begin(&table, columns);
 	for (size_t i = 0; i < json_array_size(models); i++) {
 		const json_t *verdicts = json_object_get(json_array_get(models, i), "verdicts");
 
 		for (size_t k = 0; k < json_array_size(verdicts); k++)
 			if (all || !is_quiet(json_array_get(verdicts, k)))
-				cells_row(&table, verdict_columns, json_array_get(verdicts, k), 0);
+				cells_row(&table, columns, json_array_get(verdicts, k), now_ms);
 	}
 	if (table_rows(&table)) {
 		puts("");
@@ -144,32 +157,39 @@ static void add_rejected(json_t *rejected, struct table *table)
 		bytes_format(&codes, "%s%s %" JSON_INTEGER_FORMAT, codes.size ? ", " : "", code,
 			json_integer_value(count));
 	}
-	bytes_format(&cell, "%" JSON_INTEGER_FORMAT, total);
-	if (codes.size)
-		bytes_format(&cell, " (%s)", codes.data);
+	if (total)
+		bytes_format(&cell, "%" JSON_INTEGER_FORMAT " (%s)", total, codes.data);
 	table_add(table, &cell);
+}
+
+/* Nothing for 0: a column of zeros is left out. */
+static void add_count(struct table *table, json_int_t count)
+{
+	char text[24] = "";
+
+	if (count)
+		snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, count);
+	table_text(table, text);
 }
 
 static void print_logs(const json_t *logs, int64_t now_ms)
 {
-	const char *const headings[] = {"LOG", "OFFSET", "WATERMARK", "COUNTED", "LATE",
-		"DUPLICATE", "CONTROL", "GAPS", "REJECTED", NULL};
+	static const char *const counts[] = {"late", "duplicate", "control"};
+	const char *const headings[] = {"LOG", "OFFSET", "BEHIND", "COUNTED", "LATE", "DUPLICATE",
+		"CONTROL", "GAPS", "REJECTED", NULL};
 	struct table table = {0};
 
 	table_begin(&table, headings);
 	for (size_t i = 0; i < json_array_size(logs); i++) {
 		const json_t *log = json_array_get(logs, i);
-		char gaps[24];
 
 		add_field(&table, log, "log");
 		add_field(&table, log, "offset");
-		add_ago(json_object_get(log, "watermark"), now_ms, &table);
+		add_cell(&table, log, "watermark", CELL_AGO, now_ms);
 		add_field(&table, log, "counted");
-		add_field(&table, log, "late");
-		add_field(&table, log, "duplicate");
-		add_field(&table, log, "control");
-		snprintf(gaps, sizeof gaps, "%zu", json_array_size(json_object_get(log, "gaps")));
-		table_text(&table, gaps);
+		for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
+			add_count(&table, json_integer_value(json_object_get(log, counts[k])));
+		add_count(&table, (json_int_t)json_array_size(json_object_get(log, "gaps")));
 		add_rejected(json_object_get(log, "rejected"), &table);
 	}
 	if (table_rows(&table)) {
@@ -179,18 +199,33 @@ static void print_logs(const json_t *logs, int64_t now_ms)
 	table_done(&table);
 }
 
-enum rc print_status(struct view answer, bool verdicts, int64_t now_ms, struct err *err)
+/* "1008 models: 1 alarm, 2 suspected; 1 alert firing", last, where a long list does not hide it. */
+static void print_sum(const json_t *models, json_int_t firing)
+{
+	size_t count = json_array_size(models), alarm = 0, suspected = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *worst = worst_of(json_array_get(models, i), NULL);
+
+		alarm += strcmp(worst, "alarm") == 0;
+		suspected += strcmp(worst, "suspected") == 0;
+	}
+	printf("\n%zu model%s: %zu in alarm, %zu suspected; %" JSON_INTEGER_FORMAT
+	       " alert%s firing\n",
+		count, count == 1 ? "" : "s", alarm, suspected, firing, firing == 1 ? "" : "s");
+}
+
+enum rc print_status(struct view answer, const char *model, int64_t now_ms, struct err *err)
 {
 	json_t *object;
 
 	TRY(cells_parse(answer, &object, err));
 	const json_t *models = json_object_get(object, "models");
-	json_int_t firing = json_integer_value(json_object_get(object, "alerts_firing"));
 
-	print_models(models, now_ms);
-	print_verdicts(models, verdicts);
+	print_models(models, model, now_ms);
+	print_verdicts(models, model != NULL, now_ms);
 	print_logs(json_object_get(object, "logs"), now_ms);
-	printf("\n%" JSON_INTEGER_FORMAT " %s firing\n", firing, firing == 1 ? "alert" : "alerts");
+	print_sum(models, json_integer_value(json_object_get(object, "alerts_firing")));
 	json_decref(object);
 	return RC_OK;
 }

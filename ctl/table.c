@@ -42,31 +42,37 @@ static int width_of(const char *text)
 	return width;
 }
 
+/* 0: nothing stands under the heading. */
 static int column_width(const struct table *table, size_t column)
 {
 	int widest = 0;
 
-	for (size_t i = column; i < table->count; i += table->columns) {
+	for (size_t i = table->columns + column; i < table->count; i += table->columns) {
 		int width = width_of(table->cells[i]);
 
 		widest = width > widest ? width : widest;
 	}
-	return widest;
+	int heading = width_of(table->cells[column]);
+
+	return widest && heading > widest ? heading : widest;
 }
 
 void table_print(const struct table *table, FILE *to)
 {
 	int *widths = memory_new(table->columns, sizeof *widths);
+	size_t last = 0; /* that has anything in it */
 
-	for (size_t i = 0; i < table->columns; i++)
+	for (size_t i = 0; i < table->columns; i++) {
 		widths[i] = column_width(table, i);
+		last = widths[i] ? i : last;
+	}
 	for (size_t i = 0; i < table->count; i++) {
 		size_t column = i % table->columns;
-		bool last = column + 1 == table->columns;
 		int gap = widths[column] - width_of(table->cells[i]) + 2;
 
-		fprintf(to, "%s%*s", table->cells[i], last ? 0 : gap, "");
-		if (last)
+		if (widths[column])
+			fprintf(to, "%s%*s", table->cells[i], column == last ? 0 : gap, "");
+		if (column + 1 == table->columns)
 			putc('\n', to);
 	}
 	free(widths);

@@ -18,6 +18,7 @@ void table_begin(struct table *table, const char *const headings[]);
 void table_add(struct table *table, const struct bytes *cell);
 void table_text(struct table *table, const char *text);
 size_t table_rows(const struct table *table); /* whole ones, without the heading */
+/* Without the columns in which nothing stands. */
 void table_print(const struct table *table, FILE *to);
 void table_done(struct table *table);
 

@@ -16,6 +16,7 @@ enum {
 	PEEK_WAIT_MS = 1000,
 	IDLE_MS = 250,         /* without an event before time is taken to go on */
 	END_AGE_MAX_MS = 2000, /* since the end of the log was last confirmed */
+	RETURN_MS = 10000,     /* after the broker was away: producers need so long to come back */
 	MARK_EVERY_MS = 5000,  /* when no tick waits for one: silence must be noticed */
 	LOAD_WAIT_MIN_MS = 50,
 	LOAD_WAIT_MAX_MS = 1000,
@@ -84,7 +85,7 @@ static enum rc check_log(
 		return RC_OK;
 	TRY(rc);
 	partition->rewound =
-		cursor_fingerprint(bytes_view(&key), bytes_view(&value)) != fingerprint;
+		cursor_fingerprint(append_ms, bytes_view(&key), bytes_view(&value)) != fingerprint;
 	return RC_OK;
 }
 
@@ -186,6 +187,19 @@ enum rc partition_gap(struct partition *partition, const struct partition_ports 
 		ports->reader, partition->topic, partition->number, OFFSET_BEGINNING, err);
 }
 
+/* Whether the end of the log was confirmed just now, and was all the time in which producers may
+ * have had to wait. What they kept back meanwhile is not late because of a mark. */
+static bool is_idle(struct partition *partition, const struct partition_ports *ports, int64_t now)
+{
+	int64_t age_ms = log_end_age_ms(ports->reader, partition->topic, partition->number);
+	char reason[256];
+
+	if (age_ms >= END_AGE_MAX_MS || !log_is_well(ports->log, reason, sizeof reason))
+		partition->away_until = now + RETURN_MS;
+	return age_ms >= 0 && age_ms < END_AGE_MAX_MS && now >= partition->away_until &&
+	       now - partition->accepted_at >= IDLE_MS;
+}
+
 static void mark_if_idle(struct partition *partition, const struct partition_ports *ports)
 {
 	const struct ingest_counters *counters = ingest_counters(partition->ingest);
@@ -193,10 +207,7 @@ static void mark_if_idle(struct partition *partition, const struct partition_por
 
 	if (counters->counted + counters->late != partition->accepted)
 		note_time(partition);
-	int64_t end_age_ms = log_end_age_ms(ports->reader, partition->topic, partition->number);
-
-	if (ingest_last_ts(partition->ingest) < 0 || now - partition->accepted_at < IDLE_MS ||
-		end_age_ms < 0 || end_age_ms >= END_AGE_MAX_MS)
+	if (ingest_last_ts(partition->ingest) < 0 || !is_idle(partition, ports, now))
 		return;
 	int64_t reached = partition->accepted_ms + (now - partition->accepted_at);
 	int64_t wall = clock_wall_ms();

@@ -29,6 +29,7 @@ struct partition {
 	int64_t accepted_at; /* monotonic, like all that follows */
 	int64_t accepted_ms; /* event time then */
 	int64_t marked_at, stepped_at;
+	int64_t away_until;   /* no marks before: the broker was away a moment ago */
 	int64_t load_at;      /* not before */
 	int64_t load_wait_ms; /* grows while it fails */
 	size_t messages;      /* since the last step */

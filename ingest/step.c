@@ -33,7 +33,8 @@ struct ingest {
 	struct models models;
 	struct windows windows;
 	struct deadletters deadletters;
-	struct change waiting; /* what the next step stores besides what is dirty then */
+	struct change waiting;  /* what the next step stores besides what is dirty then */
+	int64_t last_append_ms; /* of the newest message, like these */
 	struct bytes last_key,
 		last_value; /* of the last message, until its fingerprint is asked for */
 	bool fingerprint_due;
@@ -254,6 +255,7 @@ static void remember(struct ingest *ingest, const struct log_message *message)
 	bytes_clear(&ingest->last_value);
 	bytes_add(&ingest->last_key, message->key.data, message->key.size);
 	bytes_add(&ingest->last_value, message->value.data, message->value.size);
+	ingest->last_append_ms = message->append_ms;
 	ingest->fingerprint_due = true;
 }
 
@@ -400,7 +402,7 @@ static void append_records(struct ingest *ingest)
 static void compute_fingerprint(struct ingest *ingest)
 {
 	if (ingest->fingerprint_due)
-		ingest->place.fingerprint = cursor_fingerprint(
+		ingest->place.fingerprint = cursor_fingerprint(ingest->last_append_ms,
 			bytes_view(&ingest->last_key), bytes_view(&ingest->last_value));
 	ingest->fingerprint_due = false;
 }

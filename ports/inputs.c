@@ -116,7 +116,8 @@ static enum rc compare(struct inputs *inputs, const struct cursor *cursor, struc
 	if (rc == RC_NONE) /* too old to be kept, or log_take() will tell of a gap */
 		return RC_OK;
 	TRY(rc);
-	if (cursor_fingerprint(bytes_view(&key), bytes_view(&value)) == cursor->fingerprint)
+	if (cursor_fingerprint(append_ms, bytes_view(&key), bytes_view(&value)) ==
+		cursor->fingerprint)
 		return RC_OK;
 	return err_set(err, RC_REJECT, "%s-%d: another log than the one that was read",
 		cursor->topic, (int)cursor->partition);

@@ -16,19 +16,26 @@ struct owner {
 	int64_t step_at; /* the latest time for the next step */
 	bool spoke;      /* a step had outputs since the last relay */
 
-	bool refused;          /* the last step was: perhaps another process owns the fold */
-	char seen[TOKEN_SIZE]; /* its token, while it does; "" = not known */
-	int64_t seen_at;       /* since when it stands still */
-	int64_t still_ms;      /* how long it may */
+	struct doubt {
+		bool is;               /* perhaps another process owns the fold */
+		bool starts;           /* not one step of it was seen yet */
+		char seen[TOKEN_SIZE]; /* the token that was stored at the last look; "" = none */
+		int64_t seen_at;       /* since when it stands still */
+		int64_t still_ms;      /* how long it may */
+	} doubt;
 };
 
-struct owner *owner_open(
-	struct store *store, const struct fold *fold, struct log_writer *writer, const char *prefix)
+struct owner *owner_open(struct store *store, const struct fold *fold, struct log_writer *writer,
+	const char *prefix, const struct owner *before)
 {
 	struct owner *owner = memory_new(1, sizeof *owner);
 
 	*owner = (struct owner){.store = store, .fold = fold, .writer = writer, .prefix = prefix};
 	owner->outbox = outbox_open(store, fold, writer, prefix);
+	if (before)
+		owner->doubt = before->doubt;
+	else
+		owner->doubt = (struct doubt){.is = true, .starts = true};
 	return owner;
 }
 
@@ -50,16 +57,19 @@ static bool is_own(const struct owner *owner, const struct head *stored)
 	       strcmp(stored->token, owner->head.tried) == 0;
 }
 
-static bool stands_still(struct owner *owner, const struct head *stored, int64_t now)
+static bool stands_still(struct doubt *doubt, const struct head *stored, int64_t now)
 {
 	uint32_t chance;
 
-	if (strcmp(stored->token, owner->seen) == 0)
-		return now - owner->seen_at >= owner->still_ms;
-	memcpy(owner->seen, stored->token, sizeof owner->seen);
+	if (strcmp(stored->token, doubt->seen) == 0)
+		return now - doubt->seen_at >= doubt->still_ms;
+	doubt->starts = doubt->starts && !doubt->seen[0];
+	memcpy(doubt->seen, stored->token, sizeof doubt->seen);
+	doubt->seen_at = now;
 	clock_chance(&chance, sizeof chance);
-	owner->seen_at = now;
-	owner->still_ms = OWNER_STILL_MS + chance % (OWNER_STILL_MAX_MS - OWNER_STILL_MS);
+	doubt->still_ms = doubt->starts
+				  ? OWNER_LOOK_MS
+				  : OWNER_STILL_MS + chance % (OWNER_STILL_MAX_MS - OWNER_STILL_MS);
 	return false;
 }
 
@@ -71,25 +81,25 @@ static void take_over(struct owner *owner)
 	owner->outbox = outbox_open(owner->store, owner->fold, owner->writer, owner->prefix);
 }
 
-/* RC_NONE: it is another process. */
+/* RC_NONE: another process does, or that is not known yet. */
 static enum rc ask(struct owner *owner, int64_t now, struct err *err)
 {
+	struct doubt *doubt = &owner->doubt;
 	struct head stored;
 
-	if (!owner->refused)
+	if (!doubt->is)
 		return RC_OK;
 	enum rc rc = store_head(owner->store, owner->fold, &stored, err);
 
 	if (rc != RC_OK && rc != RC_NONE)
 		return rc;
 	if (rc == RC_OK && !is_own(owner, &stored)) {
-		if (!stands_still(owner, &stored, now))
-			return err_set(err, RC_NONE, "another process advances %s/%s",
-				owner->fold->service, owner->fold->log);
+		if (!stands_still(doubt, &stored, now))
+			return err_set(err, RC_NONE, "%sanother process advances this fold",
+				doubt->starts ? "looking whether " : "");
 		take_over(owner);
 	}
-	owner->refused = false;
-	owner->seen[0] = '\0';
+	*doubt = (struct doubt){0};
 	return RC_OK;
 }
 
@@ -115,7 +125,7 @@ enum rc owner_advance(struct owner *owner, struct change *change, int64_t now, s
 	enum rc rc = store_advance(owner->store, owner->fold, &owner->head, change, err);
 
 	change_clear(change);
-	owner->refused = rc == RC_REJECT;
+	owner->doubt.is = rc == RC_REJECT;
 	owner->step_at = now + OWNER_BEAT_MS;
 	owner->spoke = owner->spoke || speaks;
 	return rc == RC_REJECT ? RC_RETRY : rc;

@@ -468,11 +468,16 @@ void backoff_reset(struct backoff *backoff)
 	backoff->wait_ms = 0;
 }
 
-static void tell_standby(struct service_inside *inside, bool stands_by)
+static void stand_by(struct service *service, const char *reason)
 {
-	if (stands_by != inside->stands_by)
-		journal(JOURNAL_INFO, stands_by ? "standby" : "active", NULL);
-	inside->stands_by = stands_by;
+	struct service_inside *inside = service->inside;
+	char status[sizeof inside->status];
+
+	snprintf(status, sizeof status, "standby: %s", reason);
+	if (strcmp(status, inside->status) != 0)
+		journal(JOURNAL_INFO, "standby", "reason", reason, NULL);
+	inside->stands_by = true;
+	service_status(service, true, "%s", status);
 }
 
 void service_came(struct service *service, enum rc rc, const struct err *err, bool may_wait)
@@ -480,13 +485,14 @@ void service_came(struct service *service, enum rc rc, const struct err *err, bo
 	struct service_inside *inside = service->inside;
 
 	if (rc == RC_OK) {
-		tell_standby(inside, false);
+		if (inside->stands_by)
+			journal(JOURNAL_INFO, "active", NULL);
+		inside->stands_by = false;
 		backoff_reset(&inside->backoff);
 		return;
 	}
 	if (rc == RC_NONE) {
-		tell_standby(inside, true);
-		service_status(service, true, "standby: another process advances this fold");
+		stand_by(service, err->text);
 	} else {
 		journal(JOURNAL_WARNING, "unwell", "reason", err->text, "action", "retry", NULL);
 		service_status(service, false, "waiting for %s", err->text);

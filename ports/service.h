@@ -72,8 +72,8 @@ void service_back_off(struct service *service, struct backoff *backoff);
 void backoff_reset(struct backoff *backoff);
 
 /* What came of a turn of the loop of a fold that several processes may advance, for STATUS and the
- * journal. RC_OK: all is well. RC_NONE: another process advances it, this one stands by. RC_RETRY:
- * it waits for what err tells. After the latter two it waits, if may_wait. */
+ * journal. RC_OK: all is well. RC_NONE: another process advances it, as err tells; this one stands
+ * by. RC_RETRY: it waits for what err tells. After the latter two it waits, if may_wait. */
 void service_came(struct service *service, enum rc rc, const struct err *err, bool may_wait);
 
 #endif

@@ -159,7 +159,8 @@ static void make_room(struct trace *trace)
 	}
 }
 
-/* What does not have the suffix, such as a pipe, may be packed all the same: its first bytes tell. */
+/* What does not have the suffix, such as a pipe, may be packed all the same: its first bytes tell.
+ */
 static enum rc begin(struct trace *trace, struct err *err)
 {
 	size_t size;
@@ -169,8 +170,8 @@ static enum rc begin(struct trace *trace, struct err *err)
 		return RC_OK;
 	make_room(trace);
 	while (trace->end < MAGIC_BYTES && !trace->file_ended) {
-		TRY(read_file(trace, trace->text + trace->end, READ_BYTES - trace->end, &size,
-			err));
+		TRY(read_file(
+			trace, trace->text + trace->end, READ_BYTES - trace->end, &size, err));
 		trace->end += size;
 	}
 	if (trace->end < MAGIC_BYTES || memcmp(trace->text, zstd_magic, MAGIC_BYTES) != 0)

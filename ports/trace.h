@@ -7,8 +7,8 @@
 
 struct trace;
 
-enum rc trace_open(const char *path, struct trace **opened,
-	struct err *err) MUST_CHECK; /* "-" = stdin; what is packed is known by suffix or first bytes */
+enum rc trace_open(const char *path, struct trace **opened, struct err *err)
+	MUST_CHECK; /* "-" = stdin; what is packed is known by suffix or first bytes */
 void trace_close(struct trace *trace);
 
 /* The next line without its newline, valid until the next call. RC_NONE: the end. RC_FATAL: the

@@ -34,7 +34,8 @@ struct room {
 
 static const struct fold fold = {.service = FOLD_REMEDIATE, .log = FOLD_REMEDIATE};
 
-static enum rc open_ports(const struct config *config, struct ports *ports, struct err *err)
+static enum rc open_ports(const struct config *config, const struct owner *before,
+	struct ports *ports, struct err *err)
 {
 	static const char *const inputs[] = {TOPIC_ACTIONS, TOPIC_ALERTS, TOPIC_COMMANDS};
 	const char *prefix = config->kafka.prefix;
@@ -47,7 +48,7 @@ static enum rc open_ports(const struct config *config, struct ports *ports, stru
 	TRY(log_open(&config->kafka, "modelwatch-remediate", &ports->log, err));
 	TRY(inputs_open(ports->log, prefix, inputs, 3, &ports->inputs, err));
 	TRY(log_writer_open(ports->log, outputs, 1, &ports->writer, err));
-	ports->owner = owner_open(ports->store, &fold, ports->writer, prefix);
+	ports->owner = owner_open(ports->store, &fold, ports->writer, prefix, before);
 	TRY(http_out_open(config->http_allow, config->http_allow_count, &ports->http, err));
 	ports->flights = flights_new(ports->http);
 	return RC_OK;
@@ -210,7 +211,7 @@ static void reload(struct room *room)
 
 	if (!fresh)
 		return;
-	if (open_ports(fresh, &ports, &err) != RC_OK) {
+	if (open_ports(fresh, room->ports.owner, &ports, &err) != RC_OK) {
 		close_ports(&ports);
 		service_refuse(fresh, &err);
 		return;
@@ -249,7 +250,7 @@ static bool calls_are_awaited(const struct room *room)
 
 static enum rc run(struct room *room, struct err *err)
 {
-	TRY(open_ports(&room->service.config, &room->ports, err));
+	TRY(open_ports(&room->service.config, NULL, &room->ports, err));
 	while (service_turn(&room->service)) {
 		if (room->service.reload_wanted && !calls_are_awaited(room))
 			reload(room);

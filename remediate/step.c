@@ -182,7 +182,7 @@ enum rc remediate_take(struct remediate *remediate, const struct log_message *me
 	size_t size = strlen(prefix);
 	struct cursor *cursor = cursors_of(&remediate->cursors, message->topic, message->partition);
 
-	if (!cursor_pass(cursor, message->offset, message->key, message->value))
+	if (!cursor_pass(cursor, message->offset, message->append_ms, message->key, message->value))
 		return RC_NONE;
 	for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
 		if (strncmp(message->topic, prefix, size) != 0 ||

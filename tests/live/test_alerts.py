@@ -323,6 +323,24 @@ def test_a_reload_sends_elsewhere_without_telling_again(room, receiver):
         other.close()
 
 
+def test_what_waits_for_a_receiver_that_was_configured_away_is_given_up_and_says_so(room, receiver):
+    other = Receiver()
+    try:
+        service = room.configure(webhook(receiver), webhook(other), matchers='[model="fraud"]').start()
+        other.answers = [(503, {"Retry-After": "60"})] * 5
+        room.find()
+        other.wait(1)
+        receiver.wait(1)
+        room.told_all(1)
+        room.configure(webhook(receiver))
+        service.signal(1)
+        dead = next(r for r in room.told_all(2) if r["state"] == "dead")
+        assert (dead["receiver"], dead["result"]) == ("r1", "the receiver is not configured any more")
+        assert "event=notification_dead" in service.stderr.read_text()
+    finally:
+        other.close()
+
+
 def test_a_missing_topic_is_waited_for(room, receiver, service):
     room.configure(webhook(receiver))
     subprocess.run([ROOT / "build" / "modelwatch", "init", "--config", room.path], check=True, stdout=subprocess.DEVNULL)

@@ -91,7 +91,8 @@ static enum rc take(struct room *room)
 				cursors_of(&room->cursors, message->topic, message->partition);
 			size_t size = strlen(room->taken);
 
-			if (cursor_pass(cursor, message->offset, message->key, message->value))
+			if (cursor_pass(cursor, message->offset, message->append_ms, message->key,
+				    message->value))
 				snprintf(room->taken + size, sizeof room->taken - size, "%.*s ",
 					(int)message->value.size, message->value.data);
 		}
@@ -232,23 +233,14 @@ static void records_that_are_no_longer_kept_are_a_gap_and_the_first_that_is_ther
 
 int main(void)
 {
+#define ROOM(test) cmocka_unit_test_setup_teardown(test, open_room, close_room)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			a_missing_topic_is_told_with_what_to_do, open_room, close_room),
-		cmocka_unit_test_setup_teardown(
-			every_partition_is_read_to_its_end_and_on_from_its_cursor, open_room,
-			close_room),
-		cmocka_unit_test_setup_teardown(
-			new_partitions_are_found_within_a_minute, open_room, close_room),
-		cmocka_unit_test_setup_teardown(
-			another_log_under_the_same_name_is_a_gap_and_is_read_from_its_beginning,
-			open_room, close_room),
-		cmocka_unit_test_setup_teardown(
-			a_log_that_ends_before_the_cursor_is_a_gap_and_is_read_from_its_beginning,
-			open_room, close_room),
-		cmocka_unit_test_setup_teardown(
-			records_that_are_no_longer_kept_are_a_gap_and_the_first_that_is_there_comes,
-			open_room, close_room),
+		ROOM(a_missing_topic_is_told_with_what_to_do),
+		ROOM(every_partition_is_read_to_its_end_and_on_from_its_cursor),
+		ROOM(new_partitions_are_found_within_a_minute),
+		ROOM(another_log_under_the_same_name_is_a_gap_and_is_read_from_its_beginning),
+		ROOM(a_log_that_ends_before_the_cursor_is_a_gap_and_is_read_from_its_beginning),
+		ROOM(records_that_are_no_longer_kept_are_a_gap_and_the_first_that_is_there_comes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -291,6 +291,21 @@ static void what_a_former_process_left_is_relayed_too(void **state)
 	assert_int_equal(stored(room), 2);
 }
 
+static void an_answer_to_another_outbox_means_nothing(void **state)
+{
+	struct room *room = *state;
+	struct outbox *other =
+		outbox_open(room->store, &room->fold, &room->writer.writer, "modelwatch");
+
+	say(room, "findings", 0, 1);
+	assert_int_equal(outbox_turn(other, &room->head, true, &room->err), RC_OK);
+	assert_int_equal(turn(room, true), RC_OK);
+	tell(room, 0, true); /* the other's first one: of the same number but for the outbox */
+	assert_int_equal(turn(room, false), RC_OK);
+	assert_int_equal(stored(room), 1);
+	outbox_close(other);
+}
+
 int main(void)
 {
 #define ROOM(test) cmocka_unit_test_setup_teardown(test, open_room, close_room)
@@ -303,6 +318,7 @@ int main(void)
 		ROOM(many_outputs_pass_in_order_with_a_bounded_number_in_flight),
 		ROOM(another_epoch_starts_over_and_old_answers_mean_nothing),
 		ROOM(what_a_former_process_left_is_relayed_too),
+		ROOM(an_answer_to_another_outbox_means_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,6 +78,15 @@ static const struct {
 	{"a\nb", "[a][b]"},
 	{"a\r\n\r\nb\r\n", "[a][b]"},
 	{"\n\na\n\n\nb\n\n", "[a][b]"},
+	{"\xef\xbb\xbf"
+	 "a\nb",
+		"[a][b]"}, /* a byte order mark, as some editors begin */
+	{"\xef\xbb\xbf\na", "[a]"},
+	{"\xef\xbb\xbf", ""},
+	{"a\n\xef\xbb\xbf"
+	 "b",
+		"[a][\xef\xbb\xbf"
+		"b]"},
 };
 
 static void lines_come_without_newlines_and_empty_ones_are_skipped(void **state)
@@ -136,6 +145,24 @@ static void long_lines_survive_whole_plain_and_in_several_frames(void **state)
 	assert_int_equal(memcmp(lines.data, expected.data, expected.size), 0);
 	bytes_done(&text);
 	bytes_done(&expected);
+	bytes_done(&lines);
+}
+
+static void what_is_packed_is_known_without_the_suffix(void **state)
+{
+	struct bytes lines = {0};
+	struct err err;
+	size_t size;
+	(void)state;
+
+	write_file(path, "a\nb", 3);
+	pack("");
+	char *frame = read_file(packed_path, &size);
+
+	write_file(path, frame, size);
+	assert_int_equal(read_all(path, &lines, &err), RC_NONE);
+	assert_string_equal(lines.data, "[a][b]");
+	free(frame);
 	bytes_done(&lines);
 }
 
@@ -293,6 +320,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_come_without_newlines_and_empty_ones_are_skipped),
 		cmocka_unit_test(long_lines_survive_whole_plain_and_in_several_frames),
+		cmocka_unit_test(what_is_packed_is_known_without_the_suffix),
 		cmocka_unit_test(frames_one_after_another_are_one_text),
 		cmocka_unit_test(a_frame_that_is_cut_anywhere_is_fatal_and_says_where),
 		cmocka_unit_test(a_damaged_frame_is_fatal_and_names_path_and_line),

@@ -72,6 +72,20 @@ static void an_empty_text_is_an_empty_mapping(void **state)
 	}
 }
 
+static void a_byte_order_mark_at_the_start_is_skipped(void **state)
+{
+	struct mistakes mistakes = {0};
+	struct node *tree = parse("\xef\xbb\xbf"
+				  "a: 1\nb: 2\n",
+		&mistakes);
+	(void)state;
+
+	assert_non_null(tree);
+	assert_int_equal(mistakes.count, 0);
+	assert_int_equal(tree->count, 2);
+	node_free(tree);
+}
+
 static const struct {
 	const char *text, *mistakes;
 } refusals[] = {
@@ -195,6 +209,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_tree_knows_texts_and_places),
 		cmocka_unit_test(an_empty_text_is_an_empty_mapping),
+		cmocka_unit_test(a_byte_order_mark_at_the_start_is_skipped),
 		cmocka_unit_test(what_is_not_plain_yaml_is_refused_with_its_place),
 		cmocka_unit_test(a_duplicate_key_is_a_mistake_and_the_first_one_stays),
 		cmocka_unit_test(depth_and_size_are_bounded),
