@@ -304,12 +304,14 @@ static void status_joins_models_verdicts_and_logs(void **state)
 	store_step(FOLD_INGEST, "t-1", &one);
 	store_step(FOLD_DETECTORS, "t-0", &judged);
 	get_and_expect("/api/v1/status", 200,
-		"{\"models\":[{\"model\":\"m\",\"log\":\"t-0\",\"owner\":\"payments\",\"tick\":0,\"last_ts\":"
+		"{\"models\":[{\"model\":\"m\",\"log\":\"t-0\",\"owner\":\"payments\",\"tick\":0,"
+		"\"last_ts\":"
 		"6,"
 		"\"versions\":[],\"split\":false,\"verdicts\":[{\"model\":\"m\",\"signal\":"
 		"\"errors\","
 		"\"verdict\":\"ok\"}]},{\"model\":\"z\",\"log\":\"t-0\",\"owner\":\"payments\","
-		"\"last_ts\":5,\"split\":true,\"verdicts\":[]},{\"model\":\"z\",\"log\":\"t-1\","
+		"\"tick\":0,\"last_ts\":5,\"split\":true,\"verdicts\":[]},{\"model\":\"z\",\"log\":"
+		"\"t-1\","
 		"\"owner\":\"payments\",\"tick\":0,\"last_ts\":4,\"split\":true,\"verdicts\":[]}],"
 		"\"logs\":[{\"log\":\"t-0\",\"counted\":7,\"late\":1,\"rejected\":{\"E_JSON\":2},"
 		"\"offset\":10},{\"log\":\"t-1\"}],\"alerts_firing\":0}\n");
