@@ -115,7 +115,7 @@ int64_t calls_start(struct calls *calls, const struct alerts *alerts, int64_t no
 		if (map_get(&first, key.data, key.size))
 			continue;
 		map_put(&first, key.data, key.size, (void *)notification);
-		if (notification->next_try_at > now)
+		if (to && notification->next_try_at > now)
 			next = notification->next_try_at < next ? notification->next_try_at : next;
 		else if (may_start(calls, to, notification->id))
 			start_call(calls, to, notification->receiver, notification->id,

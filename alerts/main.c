@@ -1,6 +1,5 @@
 /* modelwatch-alerts: makes incidents of findings and tells people, until they have heard.
- * reads:  PREFIX.findings, PREFIX.actions, PREFIX.commands; after a loss of Redis
- *         PREFIX.notifications
+ * reads:  PREFIX.findings, PREFIX.actions, PREFIX.commands; PREFIX.notifications, if Redis was lost
  * writes: PREFIX.alerts, PREFIX.notifications, calls of receivers */
 #include "alerts/calls.h"
 #include "alerts/measure.h"

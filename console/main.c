@@ -15,8 +15,6 @@ struct console {
 	struct api api;
 	struct http_in *http;
 	int64_t checked_at;
-	bool well;
-	char reason[512]; /* why not well, as last told */
 };
 
 static void answer_request(
@@ -44,7 +42,6 @@ static enum rc ignore(void *context, struct view field, struct view data, struct
 	return RC_OK;
 }
 
-/* Says once when the store becomes unwell, and once when it is well again. */
 static void check_store(struct console *console)
 {
 	struct service *service = &console->service;
@@ -54,20 +51,11 @@ static void check_store(struct console *console)
 	if (now - console->checked_at < CHECK_MS)
 		return;
 	console->checked_at = now;
-	bool well = store_folds(console->api.store, ignore, NULL, &err) == RC_OK;
-
-	if (well && !console->well)
-		journal(JOURNAL_INFO, "store_well", NULL);
-	if (!well && (console->well || strcmp(err.text, console->reason) != 0))
-		journal(JOURNAL_WARNING, "store_unwell", "reason", err.text, "action", "retry",
-			NULL);
-	console->well = well;
-	memcpy(console->reason, err.text, sizeof console->reason);
-	if (well)
+	if (store_folds(console->api.store, ignore, NULL, &err) == RC_OK)
 		service_status(service, true, "answering on %s:%d", service->config.console.host,
 			http_in_port(console->http));
 	else
-		service_status(service, false, "waiting for redis: %s", err.text);
+		service_status(service, false, "waiting: %s", err.text);
 }
 
 /* All but the address that it listens on follows the new configuration. */

@@ -91,14 +91,53 @@ static void print_or_say_none(struct table *table)
 	table_done(table);
 }
 
+static void add_to(json_t *group, const json_t *other, const char *field)
+{
+	json_int_t sum = json_integer_value(json_object_get(group, field)) +
+			 json_integer_value(json_object_get(other, field));
+
+	json_object_set_new(group, field, json_integer(sum));
+}
+
+static void take_earlier(json_t *group, json_t *other, const char *field)
+{
+	json_t *time = json_object_get(other, field);
+
+	if (json_integer_value(time) < json_integer_value(json_object_get(group, field)))
+		json_object_set(group, field, time);
+}
+
+/* Dead letters come as one group for each partition; what is wrong with them is one thing. The list
+ * is newest first. */
+static void merge_groups(json_t *list)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_t *group = json_array_get(list, i);
+		const char *name = json_string_value(json_object_get(group, "fingerprint"));
+
+		for (size_t k = json_array_size(list); name && --k > i;) {
+			json_t *other = json_array_get(list, k);
+			const char *same = json_string_value(json_object_get(other, "fingerprint"));
+
+			if (!same || strcmp(name, same) != 0)
+				continue;
+			add_to(group, other, "total");
+			take_earlier(group, other, "first_seen");
+			json_array_remove(list, k);
+		}
+	}
+}
+
 enum rc print_table(enum print_kind kind, struct view answer, int64_t now_ms, struct err *err)
 {
 	struct table table = {0};
 	json_t *object;
 
 	TRY(cells_parse(answer, &object, err));
-	const json_t *list = json_object_iter_value(json_object_iter(object));
+	json_t *list = json_object_iter_value(json_object_iter(object));
 
+	if (kind == PRINT_DEADLETTERS)
+		merge_groups(list);
 	cells_begin(&table, columns_of[kind]);
 	for (size_t i = 0; i < json_array_size(list); i++)
 		cells_row(&table, columns_of[kind], json_array_get(list, i), now_ms);

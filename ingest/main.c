@@ -287,9 +287,10 @@ static int64_t measure_partitions(struct room *room)
 		set_metric(room, METRIC_GAUGE, "modelwatch_ingest_lag",
 			"Messages in the log that were not folded yet; -1: not known.", "log", log,
 			(double)lag);
-		set_metric(room, METRIC_GAUGE, "modelwatch_ingest_watermark_seconds",
-			"Event time that the log has reached.", "log", log,
-			(double)ingest_watermark(partition->ingest) / 1000);
+		if (ingest_watermark(partition->ingest) > 0) /* else there was no event yet */
+			set_metric(room, METRIC_GAUGE, "modelwatch_ingest_watermark_seconds",
+				"Event time that the log has reached.", "log", log,
+				(double)ingest_watermark(partition->ingest) / 1000);
 	}
 	measure_counters(room, &sum);
 	set_metric(room, METRIC_COUNTER, "modelwatch_ingest_steps_total", "Steps stored.", NULL,

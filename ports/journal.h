@@ -18,7 +18,7 @@ enum journal_level {
 void journal_open(const char *service, enum journal_level most);
 
 /* event: a stable snake_case name. Then pairs of name and text, ended by NULL:
- * journal(JOURNAL_WARNING, "store_unwell", "reason", err.text, "action", "retry", NULL) */
+ * journal(JOURNAL_WARNING, "unwell", "reason", err.text, "action", "retry", NULL) */
 void journal(enum journal_level level, const char *event, ...) __attribute__((sentinel));
 
 /* Writes the summaries that are due; service_turn() does so once a second. */

@@ -21,6 +21,7 @@
 enum {
 	EXIT_CONFIGURATION = 78, /* EX_CONFIG of sysexits.h: systemd need not try again */
 	STATUS_MS = 1000,
+	UNWELL_MS = 3000,
 	BACKOFF_MS_FIRST = 50,
 	BACKOFF_MS_MAX = 1000,
 	SLICE_MS = 50, /* of a wait: how late a signal may be noticed */
@@ -31,6 +32,8 @@ struct service_inside {
 	int signals; /* a signalfd */
 	bool stopping;
 	bool told_ready;
+	bool told_unwell;
+	int64_t well_at;        /* monotonic; when it last was, or began */
 	struct config *adopted; /* what a reload brought; NULL = none yet */
 	struct http_in *http;   /* NULL: metrics are off, or the service serves itself */
 	int64_t watchdog_ms;    /* WatchdogSec= of systemd; 0 = none */
@@ -322,7 +325,7 @@ bool service_open(struct service *service, const char *name, enum config_service
 {
 	*service = (struct service){.name = name, .instances = 1};
 	service->inside = memory_new(1, sizeof *service->inside);
-	*service->inside = (struct service_inside){.signals = -1};
+	*service->inside = (struct service_inside){.signals = -1, .well_at = clock_monotonic_ms()};
 	service_status(service, false, "starting");
 	forbid_dumps();
 	if (!open_all(service, kind, takes_instance, argc, argv, exit_status)) {
@@ -376,6 +379,21 @@ static void feed_watchdog(struct service_inside *inside, int64_t now)
 	sd_notify(0, "WATCHDOG=1");
 }
 
+/* Once when the service has to wait (not for a moment only), and once when it goes on. */
+static void tell_journal(struct service_inside *inside, int64_t now)
+{
+	if (inside->well && inside->told_unwell)
+		journal(JOURNAL_INFO, "well", "status", inside->status, NULL);
+	if (inside->well) {
+		inside->told_unwell = false;
+		inside->well_at = now;
+	} else if (!inside->told_unwell && now - inside->well_at >= UNWELL_MS) {
+		journal(JOURNAL_WARNING, "unwell", "reason", inside->status, "action", "retry",
+			NULL);
+		inside->told_unwell = true;
+	}
+}
+
 static void tell_systemd(struct service_inside *inside)
 {
 	int64_t now = clock_monotonic_ms();
@@ -384,6 +402,7 @@ static void tell_systemd(struct service_inside *inside)
 	if (now - inside->status_at < STATUS_MS)
 		return;
 	inside->status_at = now;
+	tell_journal(inside, now);
 	journal_turn();
 	if (inside->status_changed)
 		sd_notifyf(0, "STATUS=%s", inside->status);
@@ -491,12 +510,10 @@ void service_came(struct service *service, enum rc rc, const struct err *err, bo
 		backoff_reset(&inside->backoff);
 		return;
 	}
-	if (rc == RC_NONE) {
+	if (rc == RC_NONE)
 		stand_by(service, err->text);
-	} else {
-		journal(JOURNAL_WARNING, "unwell", "reason", err->text, "action", "retry", NULL);
-		service_status(service, false, "waiting for %s", err->text);
-	}
+	else
+		service_status(service, false, "waiting: %s", err->text);
 	if (may_wait)
 		service_back_off(service, &inside->backoff);
 }

@@ -3,8 +3,9 @@
     chain = Chain(servers, service, tmp_path, models="...")      # service: the fixture of conftest.py
     chain.start("ingest", "detectors", "console")
     ... produce(...) ...
-    chain.settle()
-    folds = chain.check_windows()                                 # against the oracle, exactly
+    log = chain.settle()
+    folds = chain.check_windows(log)                              # against the oracle, exactly
+    chain.check_invariant(log, folds)
 """
 import collections
 import contextlib
@@ -249,9 +250,9 @@ class Chain:
     def init(self):
         self.run("init")
 
-    def run(self, command, *args, url=False, stdout=subprocess.PIPE):
+    def run(self, command, *args, url=False):
         where = ["--url", self.url] if url else ["--config", str(self.config)]
-        done = subprocess.run([MODELWATCH, command, *map(str, args), *where], stdout=stdout, stderr=subprocess.PIPE)
+        done = subprocess.run([MODELWATCH, command, *map(str, args), *where], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert done.returncode == 0, f"modelwatch {command}: {done.stderr.decode()}"
         return done.stdout
 
@@ -396,14 +397,9 @@ class Chain:
                 assert (found["counted"], found["late"], rejected) == (fold.counted, fold.late, dict(fold.rejected)), found
 
     def topic_records(self, name):
-        """[(key, value)] of one of our topics in order; a record that came twice is there once and must be the same."""
-        seen, records = {}, []
-        for _, _, key, value, _ in consume_all(self.servers.brokers, f"{self.prefix}.{name}"):
-            identity = json.loads(value)["id"]
-            assert seen.setdefault((identity, value), value) == value
-            if (key, value) not in records:
-                records.append((key, value))
-        return records
+        """[(key, value)] of one of our topics in order; what came twice is there once."""
+        messages = consume_all(self.servers.brokers, f"{self.prefix}.{name}")
+        return list(dict.fromkeys((key, value) for _, _, key, value, _ in messages))
 
     def findings(self):
         """The lines of the topic by id."""

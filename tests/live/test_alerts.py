@@ -334,7 +334,7 @@ def test_what_waits_for_a_receiver_that_was_configured_away_is_given_up_and_says
         room.told_all(1)
         room.configure(webhook(receiver))
         service.signal(1)
-        dead = next(r for r in room.told_all(2) if r["state"] == "dead")
+        dead, = eventually(lambda: [r for r in room.told() if r["state"] == "dead"], what="the end of the notification")
         assert (dead["receiver"], dead["result"]) == ("r1", "the receiver is not configured any more")
         assert "event=notification_dead" in service.stderr.read_text()
     finally:
@@ -347,7 +347,7 @@ def test_a_missing_topic_is_waited_for(room, receiver, service):
     room.prefix += "later"
     room.configure(webhook(receiver))
     started = service("alerts", "--config", room.path).ready()
-    eventually(lambda: any(f"waiting for topic {room.prefix}." in line and "run modelwatch init" in line
+    eventually(lambda: any(f"waiting: topic {room.prefix}." in line and "run modelwatch init" in line
                            for line in started.status), what="the status")
     subprocess.run([ROOT / "build" / "modelwatch", "init", "--config", room.path], check=True, stdout=subprocess.DEVNULL)
     room.find()

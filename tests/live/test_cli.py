@@ -4,12 +4,10 @@ import os
 import re
 import socket
 import subprocess
-import threading
 import time
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from conftest import eventually, produce
 
@@ -125,7 +123,7 @@ def deployment(servers, service, tmp_path, request):
                       f"redis: {{url: '{servers.redis_url}', prefix: {topic}}}\nreceivers: [{{name: nobody}}]\n"
                       f"listen: {{console: '127.0.0.1:{port}', ingest: off, detectors: off, alerts: off, remediate: off}}\n")
     admin = AdminClient({"bootstrap.servers": servers.brokers})
-    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result()
+    admin.create_topics([NewTopic(topic, 2, 1)])[topic].result()
     assert run("init", "--config", config)[0] == 0
     for name in ("ingest", "console"):
         service(name, "--config", config).ready()
@@ -175,29 +173,46 @@ def test_windows_show_what_was_counted_of_what(servers, deployment):
     assert "ok 2" in text and "failed 1" in text
 
 
-# ---- the broker is away
+def test_dead_letters_of_all_partitions_are_one_line_in_the_list(servers, deployment):
+    _, topic, url = deployment
+    for partition in (0, 1):
+        subprocess.run(["kcat", "-P", "-b", servers.brokers, "-t", topic, "-p", str(partition)], input=b"[1]\n[2]\n", check=True)
+    groups = lambda: [json.loads(line) for line in run("deadletter", "list", "--json", "--url", url)[1].splitlines()]
+    eventually(lambda: sum(g["total"] for g in groups()) == 4, 20, "all four are counted")
+    assert len(groups()) == 2
+    lines = run("deadletter", "list", "--url", url)[1].splitlines()
+    assert len(lines) == 2 and re.search(r" E_TYPE +4 ", lines[1]), lines
+
+
+# ---- what is away
+
+@pytest.mark.parametrize("name", ["ingest", "detectors", "alerts", "remediate", "console"])
+def test_a_service_that_must_wait_says_so_once_in_its_journal_too(service, tmp_path, name):
+    (tmp_path / "modelwatch.yaml").write_text(
+        f"kafka: {{brokers: '127.0.0.1:{free_port()}', topics: [t]}}\nredis: 'unix:{tmp_path}/redis.sock'\nreceivers: [{{name: nobody}}]\n"
+        f"listen: {{console: '127.0.0.1:{free_port()}', ingest: off, detectors: off, alerts: off, remediate: off}}\n")
+    one = service(name, "--config", tmp_path / "modelwatch.yaml").ready()
+    eventually(lambda: "event=unwell" in one.stderr.read_text(), what="the journal tells")
+    time.sleep(3)
+    assert one.stop() == 0
+    text = one.stderr.read_text()
+    assert text.count("event=unwell") == 1 and ("redis" in text or "kafka" in text), text
+
 
 def test_events_that_waited_for_the_broker_are_not_late(servers, deployment):
+    """A producer keeps its events while the broker is away, and is back some seconds after it."""
     _, topic, url = deployment
-    producer = Producer({"bootstrap.servers": servers.brokers, "linger.ms": 5, "reconnect.backoff.ms": 2000, "log_level": 0})
-    stop = threading.Event()
+    log = lambda: (json.loads(run("status", "--json", "--url", url)[1] or "{}").get("logs") or [{}])[0]
+    event = lambda: ("m", json.dumps({"ts": now_ms(), "model": "m", "status": 200}))
 
-    def emit():
-        while not stop.wait(0.02):
-            producer.produce(topic, json.dumps({"ts": now_ms(), "model": "m", "status": 200}), "m")
-            producer.poll(0)
-
-    thread = threading.Thread(target=emit)
-    thread.start()
-    try:
-        log = lambda: (json.loads(run("status", "--json", "--url", url)[1] or "{}").get("logs") or [{}])[0]
-        eventually(lambda: log().get("counted", 0) > 100, what="events are counted")
-        servers.stop_kafka()
-        time.sleep(10)
-        servers.start_kafka()
-        before = log()["counted"]
-        eventually(lambda: log()["counted"] > before + 700, 40, "what waited is counted")
-    finally:
-        stop.set()
-        thread.join()
-    assert log()["late"] == 0
+    produce(servers.brokers, topic, [event() for _ in range(100)])
+    eventually(lambda: log().get("counted") == 100, what="the first events are counted")
+    servers.stop_kafka()
+    kept = [(time.sleep(0.05), event())[1] for _ in range(160)]
+    servers.start_kafka()
+    kept += [(time.sleep(0.05), event())[1] for _ in range(80)]
+    produce(servers.brokers, topic, kept)
+    produce(servers.brokers, topic, [event()])
+    eventually(lambda: log()["counted"] == 341, what="what was kept is counted")
+    eventually(lambda: log()["watermark"] > now_ms() - 1000, 20, "its ticks close")
+    assert run("windows", "m", "--signal", "late", "--url", url)[:2] == (0, "none\n")

@@ -1,7 +1,7 @@
 """Killed anywhere, any time: what is counted is exact, what was found is found once, told under one id, repaired once.
 
 Each run kills its victims once, at moments that follow from a seed, while a release goes slow and is rolled back.
-SEEDS="1 2 3" runs those instead of one: a campaign. A failure names its seed.
+SEEDS="1 2 3" runs those instead of one, KILLS=10 kills each victim so many times: a campaign. A failure names its seed.
 """
 import collections
 import json
@@ -15,6 +15,7 @@ from conftest import eventually
 from test_chain import fleet, one_incident  # noqa: F401 (fixture)
 
 SEEDS = [int(seed) for seed in os.environ.get("SEEDS", "20261124").split()]
+KILLS = int(os.environ.get("KILLS", 1))
 PER_SECOND = 2000
 RELEASE_AT, LAST_KILL_AT = 7, 20                            # seconds of a run
 
@@ -35,10 +36,10 @@ def kill(chain, victim):
         chain.services[victim].start()
 
 
-def run_incident(chain, deploy, victims, seed):  # noqa: F811
-    """Kills while the release goes slow; returns when the rollback is done and verified."""
+def run_incident(chain, deploy, victims, seed, meanwhile=lambda: None):  # noqa: F811
+    """Kills while the release goes slow, and calls meanwhile() when the rollback is done; returns when it is verified."""
     chance = random.Random(f"{seed} {victims}")
-    plan = sorted((chance.uniform(2, LAST_KILL_AT), victim) for victim in victims)
+    plan = sorted((chance.uniform(2, LAST_KILL_AT), victim) for victim in victims * KILLS)
     begin, released = time.monotonic(), False
     print(f"seed {seed}: kills {[(round(at, 3), victim) for at, victim in plan]}")
     while plan or not released:
@@ -51,11 +52,16 @@ def run_incident(chain, deploy, victims, seed):  # noqa: F811
         else:
             time.sleep(0.005)
     eventually(lambda: deploy.state("fraud")["rollbacks"], 90, f"seed {seed}: the rollback")
+    meanwhile()
     eventually(lambda: "verified" in states_of_actions(chain), 120, f"seed {seed}: the verified action")
 
 
 def states_of_actions(chain):
     return [json.loads(value)["state"] for _, value in chain.topic_records("actions")]
+
+
+def ids_of(hook):  # noqa: F811
+    return {identity for identity, _, _ in hook.deliveries}
 
 
 def ids_sent(chain):
@@ -75,7 +81,7 @@ def check_told(chain, hook):  # noqa: F811
         record = json.loads(value)
         ids[record["receiver"], record["group_key"], *record["alerts"]].add(record["id"])
     assert all(len(found) == 1 for found in ids.values()), ids
-    assert {identity for identity, _, _ in hook.deliveries} == set().union(*ids.values())
+    assert ids_of(hook) == set().union(*ids.values())
     assert hook.forged == 0
 
 
@@ -111,12 +117,18 @@ def test_a_redis_that_lost_everything_is_rebuilt_from_kafka(servers, service, tm
     chain = one_incident(servers, service, tmp_path, deploy, hook)
     chain.start(*SERVICES)
     load = fleet(chain, PER_SECOND, seed)
-    run_incident(chain, deploy, ("flushall",), seed)
-    eventually(lambda: ids_sent(chain) == {identity for identity, _, _ in hook.deliveries}, 20, "that all that was told is recorded")
-    told = len(hook.deliveries)
-    chain.servers.redis_cli("flushall")                     # once more when all is done: what is recorded is not sent again
-    time.sleep(8)
-    assert hook.deliveries[told:] == []
+
+    def lose_it_again():
+        """While the alert fires: what is recorded as told or done is not told or done again."""
+        eventually(lambda: hook.alerts("firing") and ids_sent(chain) == ids_of(hook), 20, f"seed {seed}: the record of the notice")
+        eventually(lambda: "done" in states_of_actions(chain), 20, f"seed {seed}: the record of the rollback")
+        told = len(hook.deliveries)
+        chain.servers.redis_cli("flushall")
+        time.sleep(6)
+        assert [data for _, data, _ in hook.deliveries[told:]] == []
+        assert deploy.state("fraud")["rollback_calls"] == 1
+
+    run_incident(chain, deploy, ("flushall",), seed, lose_it_again)
     load.close()
     log = chain.settle(timeout=120)
     folds = chain.check_windows(log)

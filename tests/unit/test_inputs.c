@@ -6,33 +6,11 @@
 
 #include <cmocka.h>
 
-#include "ports/clock.h"
 #include "ports/inputs.h"
+#include "tests/unit/moved_clock.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static int64_t now_ms = 1000;
-
-int64_t clock_wall_ms(void)
-{
-	return now_ms;
-}
-
-int64_t clock_monotonic_ms(void)
-{
-	return now_ms;
-}
-
-void clock_rest(int64_t ms)
-{
-	now_ms += ms;
-}
-
-void clock_chance(void *bytes, size_t size)
-{
-	memset(bytes, 7, size);
-}
 
 static const char *const topics[] = {"findings", "commands"};
 

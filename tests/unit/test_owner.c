@@ -7,36 +7,13 @@
 
 #include <cmocka.h>
 
-#include "ports/clock.h"
 #include "ports/log.h"
 #include "ports/owner.h"
 #include "ports/store_kind.h"
+#include "tests/unit/moved_clock.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static int64_t now_ms = 1000;
-static unsigned char next_chance;
-
-int64_t clock_wall_ms(void)
-{
-	return now_ms;
-}
-
-int64_t clock_monotonic_ms(void)
-{
-	return now_ms;
-}
-
-void clock_rest(int64_t ms)
-{
-	now_ms += ms;
-}
-
-void clock_chance(void *bytes, size_t size)
-{
-	memset(bytes, ++next_chance, size);
-}
 
 static const struct fold fold = {.service = "alerts", .log = "alerts"};
 
