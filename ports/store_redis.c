@@ -429,6 +429,8 @@ static enum rc advance(struct store *store, const struct fold *fold, const struc
 	CLEANUP(reply_free) struct reply *reply = NULL;
 
 	TRY(ready(self, err));
+	if (head->fresh) /* Redis may have lost the name since it was loaded */
+		TRY(remember_fold(self, fold, err));
 	step_call_make(&call, self->prefix, fold, head, next, change);
 	enum rc rc = redis_call(self->redis, call.arguments, call.count, &reply, err);
 

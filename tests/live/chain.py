@@ -319,7 +319,11 @@ class Chain:
             return all(p in logs and logs[p].get("offset", -1) == end and logs[p]["watermark"] >= last[p]
                        for p, end in ends.items())
 
-        eventually(there, timeout, "that all is folded and all ticks are closed")
+        try:
+            eventually(there, timeout, "that all is folded and all ticks are closed")
+        except pytest.fail.Exception as failure:
+            pytest.fail(f"{failure}\nends {ends}\nlast ticks close at {last}\ncounters {self.counters()}\n"
+                        f"ingest says {self.services['ingest'].status[-3:]}")
         self.services["ingest"].stop()
         if "detectors" in self.services:
             eventually(lambda: self.detectors_are_through(ends), timeout, "that detectors have judged everything")

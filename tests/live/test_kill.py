@@ -10,8 +10,8 @@ import random
 import time
 
 import pytest
-from chain import SERVICES, check_same, deploy, hook  # noqa: F401 (fixtures)
-from conftest import eventually
+from chain import SERVICES, Chain, check_same, deploy, hook  # noqa: F401 (fixtures)
+from conftest import eventually, produce
 from test_chain import fleet, one_incident  # noqa: F401 (fixture)
 
 SEEDS = [int(seed) for seed in os.environ.get("SEEDS", "20261124").split()]
@@ -135,3 +135,13 @@ def test_a_redis_that_lost_everything_is_rebuilt_from_kafka(servers, service, tm
     chain.check_invariant(log, folds)
     check_told(chain, hook)
     check_repaired_once(chain, deploy)
+
+
+def test_partitions_that_were_idle_when_redis_lost_everything_are_seen_again(servers, service, tmp_path):
+    chain = Chain(servers, service, tmp_path)
+    ingest = chain.start("console", "ingest")
+    eventually(lambda: any("4 partitions" in line for line in ingest.status), 10, "that ingest reads the empty topic")
+    chain.servers.redis_cli("flushall")
+    now = int(time.time() * 1000)
+    produce(servers.brokers, chain.topic, ((b"m", b'{"ts":%d,"model":"m","latency_ms":1}' % now) for _ in range(100)))
+    eventually(lambda: sum(log["counted"] for log in chain.status()["logs"]) == 100, 10, "that the console shows the log")
