@@ -74,6 +74,18 @@ static enum rc take_model(void *context, struct view field, struct view data, st
 	return RC_OK;
 }
 
+/* Of a log that is being caught up with. */
+static enum rc take_progress(void *context, struct view field, struct view data, struct err *err)
+{
+	json_t *progress, *record;
+
+	TRY(parse(data, TABLE_PROGRESS, field, &record, err));
+	progress = json_object();
+	add_fields(progress, record);
+	json_object_set_new(context, "progress", progress);
+	return RC_OK;
+}
+
 static enum rc take_ingest(
 	void *context, const struct fold *fold, const struct head *head, struct err *err)
 {
@@ -94,6 +106,7 @@ static enum rc take_ingest(
 		add_fields(log, record);
 	else if (rc != RC_NONE)
 		return rc;
+	TRY(store_table(status->api->store, fold, head, TABLE_PROGRESS, take_progress, log, err));
 	return store_table(status->api->store, fold, head, TABLE_STATE, take_model, status, err);
 }
 

@@ -22,6 +22,7 @@
 #define TABLE_STATE "state"             /* every fold: what it finds again at its start */
 #define TABLE_CLOSES "closes"           /* ingest: stream of close records (core/close.h) */
 #define TABLE_MARKS "marks"             /* ingest: stream of idle marks (core/close.h) */
+#define TABLE_PROGRESS "progress"       /* ingest: while it catches up, JSON */
 #define TABLE_DEADLETTERS "deadletters" /* ingest: groups by fingerprint, JSON */
 #define TABLE_FINDINGS "findings"       /* detectors: by id, JSON, 30 days */
 #define TABLE_VERDICTS                                                                             \

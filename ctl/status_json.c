@@ -172,11 +172,26 @@ static void add_count(struct table *table, json_int_t count)
 	table_text(table, text);
 }
 
+/* "43 %, 310000/s, 130 s left" of a log that is far behind its end; nothing of others. */
+static void add_progress(const json_t *progress, struct table *table)
+{
+	CLEANUP(bytes_done) struct bytes cell = {0};
+	json_int_t left = json_integer_value(json_object_get(progress, "seconds_left"));
+
+	if (progress)
+		bytes_format(&cell, "%" JSON_INTEGER_FORMAT " %%, %" JSON_INTEGER_FORMAT "/s",
+			json_integer_value(json_object_get(progress, "percent")),
+			json_integer_value(json_object_get(progress, "per_second")));
+	if (progress && left >= 0)
+		bytes_format(&cell, ", %" JSON_INTEGER_FORMAT " s left", left);
+	table_add(table, &cell);
+}
+
 static void print_logs(const json_t *logs, int64_t now_ms)
 {
 	static const char *const counts[] = {"late", "duplicate", "control"};
 	const char *const headings[] = {"LOG", "OFFSET", "BEHIND", "COUNTED", "LATE", "DUPLICATE",
-		"CONTROL", "GAPS", "REJECTED", NULL};
+		"CONTROL", "GAPS", "REJECTED", "CATCHING UP", NULL};
 	struct table table = {0};
 
 	table_begin(&table, headings);
@@ -191,6 +206,7 @@ static void print_logs(const json_t *logs, int64_t now_ms)
 			add_count(&table, json_integer_value(json_object_get(log, counts[k])));
 		add_count(&table, (json_int_t)json_array_size(json_object_get(log, "gaps")));
 		add_rejected(json_object_get(log, "rejected"), &table);
+		add_progress(json_object_get(log, "progress"), &table);
 	}
 	if (table_rows(&table)) {
 		puts("");

@@ -304,6 +304,35 @@ static int64_t measure_partitions(struct room *room)
 	return all;
 }
 
+static struct progress progress_of_all(const struct room *room)
+{
+	struct progress sum = {0};
+
+	for (size_t i = 0; i < room->count; i++)
+		progress_add(&sum, &room->partitions[i]->progress);
+	return sum;
+}
+
+static void tell_progress(struct room *room, const struct progress *progress)
+{
+	char text[128];
+
+	progress_text(progress, text, sizeof text);
+	service_status(&room->service, true, "%s", text);
+}
+
+static void measure_progress(struct room *room, const struct progress *progress)
+{
+	bool is = progress->catching_up;
+
+	set_metric(room, METRIC_GAUGE, "modelwatch_ingest_catching_up_ratio",
+		"Of what is to be caught up, how much was; 1: nothing is.", NULL, NULL,
+		is ? progress_percent(progress) / 100.0 : 1);
+	set_metric(room, METRIC_GAUGE, "modelwatch_ingest_catching_up_seconds_left",
+		"How long it still takes to catch up; -1: not known.", NULL, NULL,
+		is ? (double)progress_seconds_left(progress) : 0);
+}
+
 static void measure(struct room *room, size_t loaded)
 {
 	int64_t now = clock_monotonic_ms();
@@ -312,6 +341,7 @@ static void measure(struct room *room, size_t loaded)
 		return;
 	int64_t elapsed_ms = now - room->measure_at + MEASURE_EVERY_MS;
 	int64_t lag = measure_partitions(room);
+	struct progress progress = progress_of_all(room);
 	int64_t rate = (room->folded - room->folded_before) * 1000 / elapsed_ms;
 	char reason[256];
 
@@ -323,9 +353,12 @@ static void measure(struct room *room, size_t loaded)
 	if (room->unwell[0])
 		service_status(&room->service, false, "%zu of %zu partitions; waiting: %s", loaded,
 			room->count, room->unwell);
+	else if (progress.catching_up)
+		tell_progress(room, &progress);
 	else
 		service_status(&room->service, true,
 			"%zu partitions, %" PRId64 " messages/s, lag %" PRId64, loaded, rate, lag);
+	measure_progress(room, &progress);
 	room->unwell[0] = '\0';
 }
 

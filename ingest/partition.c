@@ -112,6 +112,7 @@ static enum rc load(
 	TRY(log_assign(ports->reader, partition->topic, partition->number,
 		offset < 0 || partition->rewound ? OFFSET_BEGINNING : offset, err));
 	note_time(partition);
+	partition->progress = (struct progress){0};
 	partition->marked_at = partition->stepped_at = clock_monotonic_ms();
 	partition->messages = 0;
 	partition->wake = true;
@@ -223,12 +224,19 @@ static void mark_if_idle(struct partition *partition, const struct partition_por
 	partition->marked_at = now;
 }
 
+static void look_at_progress(struct partition *partition, const struct partition_ports *ports)
+{
+	progress_look(&partition->progress, ingest_offset(partition->ingest),
+		log_lag(ports->reader, partition->topic, partition->number), clock_monotonic_ms());
+}
+
 static enum rc step(
 	struct partition *partition, const struct partition_ports *ports, struct err *err)
 {
 	CLEANUP(change_done) struct change change = {0};
 
 	ingest_change(partition->ingest, &change);
+	progress_change(&partition->progress, &change);
 	enum rc rc = store_advance(ports->store, &partition->fold, &partition->head, &change, err);
 
 	if (rc != RC_OK)
@@ -241,13 +249,21 @@ static enum rc step(
 	return RC_OK;
 }
 
+static bool step_is_due(const struct partition *partition)
+{
+	if (progress_is_over(&partition->progress))
+		return true;
+	return ingest_is_dirty(partition->ingest) &&
+	       (ingest_wants_step(partition->ingest) || partition->messages >= STEP_MESSAGES_MAX ||
+		       clock_monotonic_ms() - partition->stepped_at >= STEP_EVERY_MS);
+}
+
 enum rc partition_turn(
 	struct partition *partition, const struct partition_ports *ports, struct err *err)
 {
 	mark_if_idle(partition, ports);
-	if (ingest_is_dirty(partition->ingest) &&
-		(ingest_wants_step(partition->ingest) || partition->messages >= STEP_MESSAGES_MAX ||
-			clock_monotonic_ms() - partition->stepped_at >= STEP_EVERY_MS))
+	look_at_progress(partition, ports);
+	if (step_is_due(partition))
 		TRY(step(partition, ports, err));
 	if (partition->head.fresh) /* nothing is stored yet, so there is no outbox */
 		return RC_OK;

@@ -4,6 +4,7 @@
 #ifndef INGEST_PARTITION_H
 #define INGEST_PARTITION_H
 
+#include "ingest/progress.h"
 #include "ingest/step.h"
 #include "ports/outbox.h"
 
@@ -33,6 +34,7 @@ struct partition {
 	int64_t load_at;      /* not before */
 	int64_t load_wait_ms; /* grows while it fails */
 	size_t messages;      /* since the last step */
+	struct progress progress;
 	uint64_t steps, gaps; /* since the process began */
 };
 

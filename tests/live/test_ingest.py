@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient, NewTopic
+from chain import Chain
 from conftest import eventually, produce
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,3 +110,21 @@ def test_a_topic_that_was_made_anew_is_noticed_though_its_log_is_longer(servers,
         assert one["gaps"], "the change of logs is recorded"
         assert accounted(one) == one["offset"] - one["start"]
     assert "gap" in ingest.stderr.read_text()
+
+
+def test_what_is_built_anew_tells_how_far_it_is(servers, service, tmp_path):
+    chain = Chain(servers, service, tmp_path, partitions=1)
+    now, count = int(time.time() * 1000), 600_000
+    produce(servers.brokers, chain.topic,
+            ((b"m", b'{"ts":%d,"model":"m","latency_ms":%d}' % (now + i // 100, 10 + i % 7)) for i in range(count)))
+    ingest = chain.start("console", "ingest")
+
+    def progress():
+        return next((log["progress"] for log in chain.status()["logs"] if "progress" in log), None)
+
+    found = eventually(progress, 20, "that the console tells of progress")
+    assert 0 <= found["percent"] <= 100 and found["behind"] > 0, found
+    eventually(lambda: any(line.startswith("catching up: ") for line in ingest.status), 20, "that STATUS tells of it")
+    eventually(lambda: chain.status()["logs"][0]["counted"] == count, 60, "that all is counted")
+    eventually(lambda: "progress" not in chain.status()["logs"][0], 10, "that there is no progress to tell of any more")
+    eventually(lambda: chain.metrics("ingest")["modelwatch_ingest_catching_up_ratio"] == "1", 10, "that the metric says so")
