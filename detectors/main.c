@@ -238,7 +238,7 @@ static void measure_counts(struct room *room, const struct detectors_counts *sum
 		NULL, NULL, (double)sum->comparisons);
 }
 
-static void measure(struct room *room, size_t loaded)
+static void measure(struct room *room, size_t loaded, bool behind)
 {
 	int64_t now = clock_monotonic_ms();
 	char reason[256];
@@ -249,6 +249,7 @@ static void measure(struct room *room, size_t loaded)
 
 	room->measure_at = now + MEASURE_EVERY_MS;
 	measure_counts(room, &sum);
+	service_progress(&room->service, sum.records, behind);
 	if (!room->unwell[0] && !log_is_well(room->log, reason, sizeof reason))
 		snprintf(room->unwell, sizeof room->unwell, "%s", reason);
 	if (room->unwell[0])
@@ -279,7 +280,7 @@ static enum rc turn(struct room *room, struct err *err)
 	settle(room);
 	bool well = !room->unwell[0];
 
-	measure(room, loaded);
+	measure(room, loaded, behind);
 	if (!well || !loaded) {
 		service_back_off(&room->service, &room->backoff);
 		return RC_OK;
