@@ -38,11 +38,13 @@ void remediate_calling(struct remediate *remediate, const char *action_id, int64
 		return;
 	if (remedy->maybe_called && !remediate_honours_key(remediate, remedy)) {
 		remediate_tell(remediate, remedy, ACTION_UNKNOWN,
-			"a call was started before a restart and the target has no idempotency key",
+			"a call may have been started before a restart and the target has no "
+			"idempotency key",
 			now);
 		remediate_end(remediate, remedy, ACTION_ESCALATED, "", now);
 		return;
 	}
+	remedy->unsure_before = remedy->maybe_called;
 	remedy->maybe_called = true;
 	remedy->tries++;
 	remedy->dirty = true;
@@ -81,21 +83,17 @@ void remediate_called(struct remediate *remediate, const char *action_id, enum c
 			  (result == CALL_NOT_SENT || remediate_honours_key(remediate, remedy));
 
 	if (result == CALL_NOT_SENT)
-		remedy->maybe_called = false;
+		remedy->maybe_called = remedy->unsure_before;
 	if (result == CALL_ACCEPTED) {
-		const struct config_target *target =
-			target_named(remediate->config, remedy->action.target);
-
 		remediate_tell(remediate, remedy, ACTION_DONE, sentence, now);
-		remedy_enter(remedy, CASE_VERIFYING, now);
-		remedy->converged = !target || !target->status.url[0];
+		remediate_verify(remediate, remedy, now);
 	} else if (result == CALL_REFUSED) {
 		give_up_call(remediate, remedy, ACTION_REFUSED, sentence, now);
 	} else if (may_repeat) {
 		call_again(remedy, retry_after_ms, now);
 	} else {
 		give_up_call(remediate, remedy,
-			result == CALL_NOT_SENT ? ACTION_REFUSED : ACTION_UNKNOWN, sentence, now);
+			remedy->maybe_called ? ACTION_UNKNOWN : ACTION_REFUSED, sentence, now);
 	}
 }
 

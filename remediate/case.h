@@ -25,7 +25,8 @@ struct remedy { /* a case; the word itself belongs to the language */
 	int64_t since;        /* when this state began, ms wall */
 	int64_t next_try_at;  /* CALLING, VERIFYING: the next call or probe */
 	int64_t tries;
-	bool maybe_called;  /* CALLING: a call was started, and its end is not known */
+	bool maybe_called;  /* INTENDED, CALLING: a call may have been made, its end is not known */
+	bool unsure_before; /* CALLING: so even without the call of this try; not stored */
 	bool converged;     /* VERIFYING: the target's status has said so */
 	int64_t good_since; /* VERIFYING: converged and the signal ok since; 0 = not */
 	bool dirty;

@@ -222,7 +222,7 @@ static void adopt_past(struct remediate *remediate, struct remedy *remedy, int64
 			remediate_take_over(remediate, remedy, now);
 			return;
 		case ACTION_DONE:
-			remedy_enter(remedy, CASE_VERIFYING, now);
+			remediate_verify(remediate, remedy, now);
 			return;
 		case ACTION_PROPOSED:
 			remedy_enter(remedy, CASE_PROPOSED, now);
@@ -230,8 +230,13 @@ static void adopt_past(struct remediate *remediate, struct remedy *remedy, int64
 		case ACTION_APPROVED:
 			return;
 		case ACTION_FAILED:
+		case ACTION_REFUSED:
 			remedy_next_rung(remedy, now);
 			continue;
+		case ACTION_UNKNOWN:
+		case ACTION_SKIPPED:
+			remediate_end(remediate, remedy, ACTION_ESCALATED, past->last.result, now);
+			return;
 		default:
 			remedy_enter(remedy, CASE_ENDED, now);
 			return;

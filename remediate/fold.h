@@ -52,6 +52,8 @@ void remedy_enter(struct remedy *remedy, enum case_state state, int64_t now);
 /* Both: tells, and nothing more is to be done. */
 void remediate_end(struct remediate *remediate, struct remedy *remedy, enum action_state state,
 	const char *result, int64_t now);
+/* The call was accepted; without a status to probe the target counts as converged. */
+void remediate_verify(struct remediate *remediate, struct remedy *remedy, int64_t now);
 void remedy_next_rung(struct remedy *remedy, int64_t now);
 
 /* Somebody else wrote the first INTENT of this id, in an earlier life or another process, and may

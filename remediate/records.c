@@ -172,6 +172,12 @@ void remediate_restored(struct remediate *remediate)
 		struct remedy *remedy = entry->value;
 
 		remedy->policy = policy_named(remediate->config, remedy->policy_name);
+		/* What is stored may be older than what was done (a replica that lagged, a second
+		 * that no disk had): only the life that wrote an INTENT knows of its calls. */
+		if ((remedy->state == CASE_INTENDED || remedy->state == CASE_CALLING) &&
+			!remediate_honours_key(remediate, remedy))
+			remedy->maybe_called = true;
+		remedy->unsure_before = remedy->maybe_called;
 	}
 }
 
@@ -229,6 +235,14 @@ void remediate_end(struct remediate *remediate, struct remedy *remedy, enum acti
 {
 	remediate_tell(remediate, remedy, state, result, now);
 	remedy_enter(remedy, CASE_ENDED, now);
+}
+
+void remediate_verify(struct remediate *remediate, struct remedy *remedy, int64_t now)
+{
+	const struct config_target *target = target_named(remediate->config, remedy->action.target);
+
+	remedy_enter(remedy, CASE_VERIFYING, now);
+	remedy->converged = !target || !target->status.url[0];
 }
 
 static void change_cases(struct remediate *remediate)

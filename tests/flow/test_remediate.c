@@ -490,6 +490,133 @@ static void another_workers_intent_that_was_first_keeps_a_blind_target_from_bein
 	teardown(&world);
 }
 
+static void a_redis_that_went_back_in_time_makes_no_second_call_of_a_blind_target(void **state)
+{
+	struct world world;
+	char id[ID_SIZE];
+	(void)state;
+
+	setup(&world, MODE_AUTO, false);
+	load(&world);
+	tell_alert(&world, 5000, ALERT_FIRING, true, "");
+	turn(&world);
+	struct store *before = store_memory_copy(world.store);
+
+	call(&world, CALL_ACCEPTED);
+	store_close(world.store);
+	world.store = before;
+	kill_and_load(&world);
+	turn(&world);
+	assert_true(task(&world, TASK_CALL, id));
+	remediate_calling(world.remediate, id, world.now);
+	advance(&world);
+	assert_false(task(&world, TASK_CALL, id));
+	expect_states(&world, "intent done unknown escalated");
+	teardown(&world);
+}
+
+static void a_call_that_was_not_sent_does_not_unmake_the_one_before(void **state)
+{
+	struct world world;
+	char id[ID_SIZE];
+	(void)state;
+
+	setup(&world, MODE_AUTO, true);
+	load(&world);
+	tell_alert(&world, 5000, ALERT_FIRING, true, "");
+	turn(&world);
+	call(&world, CALL_UNKNOWN);
+	world.now += 60000;
+	call(&world, CALL_NOT_SENT);
+	tell_alert(&world, 5000, ALERT_RESOLVED, true, "ok");
+	world.now += 60000;
+	turn(&world);
+	expect_states(&world, "intent"); /* not expired: it may have been done */
+	assert_true(task(&world, TASK_CALL, id));
+	for (int i = 0; i < 4; i++) {
+		world.now += 60000;
+		call(&world, CALL_NOT_SENT);
+	}
+	expect_states(&world, "intent unknown escalated"); /* not refused */
+	teardown(&world);
+}
+
+/* As if Redis had been lost when this much of the log was out. */
+static void lose_redis(struct world *world, size_t actions)
+{
+	remediate_free(world->remediate);
+	store_close(world->store);
+	while (world->action_count > actions)
+		bytes_done(&world->actions[--world->action_count]);
+	world->store = store_memory_open();
+	world->read = 0;
+	world->alert_offset = 0;
+	load(world);
+	read_actions(world);
+	tell_alert(world, 5000, ALERT_FIRING, true, "");
+	turn(world);
+}
+
+static void after_redis_was_lost_what_the_log_leaves_open_is_gone_on_with(void **state)
+{
+	static const struct {
+		bool idempotent;
+		enum call_result result;
+		const char *expected;
+	} rows[] = {
+		{true, CALL_REFUSED, "intent refused escalated"},
+		{false, CALL_UNKNOWN, "intent unknown escalated"},
+	};
+	struct world world;
+	(void)state;
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		setup(&world, MODE_AUTO, rows[i].idempotent);
+		load(&world);
+		tell_alert(&world, 5000, ALERT_FIRING, true, "");
+		turn(&world);
+		call(&world, rows[i].result);
+		lose_redis(&world, 2);
+		expect_states(&world, rows[i].expected);
+		teardown(&world);
+	}
+}
+
+static void a_skip_that_nobody_was_told_of_is_told_after_redis_was_lost(void **state)
+{
+	struct world world;
+	(void)state;
+
+	setup(&world, MODE_AUTO, true);
+	world.policy.budget_hour = 0;
+	load(&world);
+	tell_alert(&world, 5000, ALERT_FIRING, true, "");
+	turn(&world);
+	lose_redis(&world, 1);
+	expect_states(&world, "skipped escalated");
+	teardown(&world);
+}
+
+static void a_target_without_status_is_verified_after_redis_was_lost_too(void **state)
+{
+	struct world world;
+	(void)state;
+
+	setup(&world, MODE_AUTO, true);
+	world.target.status = (struct config_http){.url = empty, .ca = empty};
+	load(&world);
+	tell_alert(&world, 5000, ALERT_FIRING, true, "");
+	turn(&world);
+	call(&world, CALL_ACCEPTED);
+	lose_redis(&world, 2);
+	tell_alert(&world, 5000, ALERT_RESOLVED, true, "ok");
+	turn(&world);
+	world.now += 30000;
+	turn(&world);
+	expect_states(&world, "intent done verified");
+	teardown(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -507,6 +634,12 @@ int main(void)
 		cmocka_unit_test(every_record_carries_the_hash_of_the_one_before),
 		cmocka_unit_test(
 			another_workers_intent_that_was_first_keeps_a_blind_target_from_being_called),
+		cmocka_unit_test(
+			a_redis_that_went_back_in_time_makes_no_second_call_of_a_blind_target),
+		cmocka_unit_test(a_call_that_was_not_sent_does_not_unmake_the_one_before),
+		cmocka_unit_test(after_redis_was_lost_what_the_log_leaves_open_is_gone_on_with),
+		cmocka_unit_test(a_skip_that_nobody_was_told_of_is_told_after_redis_was_lost),
+		cmocka_unit_test(a_target_without_status_is_verified_after_redis_was_lost_too),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
