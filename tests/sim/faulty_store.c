@@ -2,8 +2,10 @@
 
 #include "core/memory.h"
 #include "ports/store_kind.h"
+#include "tests/sim/trace.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct faulty {
 	struct store store;
@@ -34,10 +36,16 @@ static enum mishap mishap_of(struct faulty *faulty)
 	return MISHAP_NONE;
 }
 
+static const char *const mishap_names[] = {"", "refused", "done, its answer lost",
+	"the process dies before it", "done, and the process dies"};
+
 /* The call between what may go wrong before it and after it. */
-#define WITH_MISHAP(faulty, call)                                                                  \
+#define WITH_MISHAP(faulty, fold, what, call)                                                      \
 	do {                                                                                       \
 		enum mishap mishap_ = mishap_of(faulty);                                           \
+		if (mishap_)                                                                       \
+			trace((fold)->service, "%s: %s of %s: %s", (fold)->log, what,              \
+				(fold)->service, mishap_names[mishap_]);                           \
 		if (mishap_ == MISHAP_REFUSED)                                                     \
 			return err_set(err, RC_RETRY, "simulated: refused");                       \
 		if (mishap_ == MISHAP_CRASH_BEFORE)                                                \
@@ -55,8 +63,26 @@ static enum rc load(struct store *store, const struct fold *fold, struct head *h
 {
 	struct faulty *faulty = faulty_of(store);
 
-	WITH_MISHAP(faulty,
+	WITH_MISHAP(faulty, fold, "load",
 		faulty->inside->kind->load(faulty->inside, fold, head, record, context, err));
+}
+
+/* The step, and one more write that its table does not take. */
+static enum rc advance_unfit(struct faulty *faulty, const struct fold *fold,
+	const struct head *head, const char *next, const struct change *change, struct err *err)
+{
+	CLEANUP(change_done) struct change unfit = {0};
+
+	bytes_add(&unfit.arena, change->arena.data, change->arena.size);
+	unfit.writes = memory_new(change->write_count + 1, sizeof *unfit.writes);
+	memcpy(unfit.writes, change->writes, change->write_count * sizeof *unfit.writes);
+	unfit.write_count = change->write_count;
+	unfit.write_capacity = change->write_count + 1;
+	change_append(&unfit, "state", 1, view_of("unfit"), 0, 0);
+	enum rc rc = faulty->inside->kind->advance(faulty->inside, fold, head, next, &unfit, err);
+
+	trace(fold->service, "%s: a step that does not fit", fold->log);
+	return rc == RC_OK ? err_set(err, RC_FATAL, "simulated: it fitted") : rc;
 }
 
 static enum rc advance(struct store *store, const struct fold *fold, const struct head *head,
@@ -64,7 +90,9 @@ static enum rc advance(struct store *store, const struct fold *fold, const struc
 {
 	struct faulty *faulty = faulty_of(store);
 
-	WITH_MISHAP(faulty,
+	if (chance_hits(faulty->chance, faulty->faults.unfit))
+		return advance_unfit(faulty, fold, head, next, change, err);
+	WITH_MISHAP(faulty, fold, "step",
 		faulty->inside->kind->advance(faulty->inside, fold, head, next, change, err));
 }
 
@@ -98,8 +126,9 @@ static enum rc stream(struct store *store, const struct fold *fold, const struct
 {
 	struct faulty *faulty = faulty_of(store);
 
-	WITH_MISHAP(faulty, faulty->inside->kind->stream(faulty->inside, fold, head, name, from,
-				    max, entry, context, err));
+	WITH_MISHAP(faulty, fold, "reading",
+		faulty->inside->kind->stream(
+			faulty->inside, fold, head, name, from, max, entry, context, err));
 }
 
 static enum rc outbox(struct store *store, const struct fold *fold, const struct head *head,
@@ -116,7 +145,7 @@ static enum rc outbox_drop(struct store *store, const struct fold *fold, const s
 {
 	struct faulty *faulty = faulty_of(store);
 
-	WITH_MISHAP(faulty,
+	WITH_MISHAP(faulty, fold, "dropping",
 		faulty->inside->kind->outbox_drop(faulty->inside, fold, head, ids, count, err));
 }
 
@@ -194,6 +223,11 @@ void faulty_store_empty(struct store *store)
 	store_close(faulty->inside);
 	faulty->inside = store_memory_open();
 	faulty->rewound = true;
+}
+
+struct store *faulty_store_inside(struct store *store)
+{
+	return faulty_of(store)->inside;
 }
 
 bool faulty_store_was_rewound(const struct store *store)

@@ -1,5 +1,6 @@
 #include "core/memory.h"
 #include "ports/clock.h"
+#include "tests/sim/trace.h"
 #include "tests/sim/world.h"
 
 #include <math.h>
@@ -9,15 +10,31 @@ enum { EVERY_MS = 8 };
 
 static const char *const models[] = {"fraud", "calm"};
 
-/* fraud's production goes slow at slow_at until it was rolled back; its stable canary does not.
- * calm stays calm. */
+bool strikes(struct world *world, enum fault_kind kind, double probability)
+{
+	return chance_hits(&world->chance, probability) && !world->limits.without[kind];
+}
+
+/* What serves in production: v2, released at slow_at, is slow, and so is v3, released at again_at
+ * if v2 was rolled back by then; people mend that one themselves. */
+static const char *released(const struct world *world, int64_t now)
+{
+	if (now >= world->mended_at)
+		return "v4";
+	if (world->rolled_back)
+		return now >= world->again_at && world->rolled_back_at < world->again_at ? "v3"
+											 : "v1";
+	return now >= world->slow_at ? "v2" : "v1";
+}
+
+/* fraud's stable canary does not go slow. calm stays calm. */
 static void write_event(struct world *world, int64_t now, struct bytes *out, const char **model)
 {
 	struct chance *chance = &world->chance;
 	bool fraud = chance_hits(chance, 0.7);
 	bool canary = chance_hits(chance, 0.35);
-	bool bad = fraud && !canary && now >= world->slow_at && !world->rolled_back;
-	bool released = fraud && !canary && now >= world->slow_at && !world->rolled_back;
+	const char *version = fraud && !canary ? released(world, now) : "v1";
+	bool bad = strcmp(version, "v2") == 0 || strcmp(version, "v3") == 0;
 	double latency = 20 * exp(0.3 * chance_normal(chance)) * (bad ? 2.5 : 1);
 	int64_t ts = now - (int64_t)chance_below(chance, 400);
 
@@ -32,8 +49,7 @@ static void write_event(struct world *world, int64_t now, struct bytes *out, con
 		"{\"ts\":%lld,\"model\":\"%s\",\"version\":\"%s\",\"role\":\"%s\",\"latency_ms\":%."
 		"3f,"
 		"\"status\":200}",
-		(long long)ts, *model, released ? "v2" : "v1", canary ? "canary" : "production",
-		latency);
+		(long long)ts, *model, version, canary ? "canary" : "production", latency);
 }
 
 void produce(struct world *world, int64_t now)
@@ -44,6 +60,8 @@ void produce(struct world *world, int64_t now)
 		world->produced_to += EVERY_MS) {
 		const char *model;
 
+		if (world->produced_to < world->paused_to)
+			continue;
 		bytes_clear(&event);
 		write_event(world, world->produced_to, &event, &model);
 		log_memory_append(world->log, EVENT_TOPIC,
@@ -63,6 +81,7 @@ struct attempt receive(struct world *world, const struct notification *notificat
 	if (chance_hits(&world->chance, 0.2))
 		return attempt; /* did not arrive */
 	world->receptions++;
+	judge_reception(world, notification);
 	char *known = map_get(&world->received, notification->id, size);
 
 	if (!known)
@@ -70,15 +89,17 @@ struct attempt receive(struct world *world, const struct notification *notificat
 			memory_text(notification->payload));
 	else
 		world->bodies_changed += strcmp(known, notification->payload) != 0;
+	trace("receiver", "hears %s: %s", notification->id, notification->reason);
 	attempt.delivered = !chance_hits(&world->chance, 0.2); /* the answer may be lost */
 	return attempt;
 }
 
-enum call_result execute(struct world *world, const char *action_id)
+enum call_result execute(struct world *world, const char *action_id, const char *token)
 {
 	size_t *times = map_get(&world->executed, action_id, strlen(action_id));
 
 	world->calls++;
+	judge_call(world, action_id, token);
 	if (chance_hits(&world->chance, 0.1))
 		return CALL_NOT_SENT;
 	if (!times) {
@@ -87,6 +108,9 @@ enum call_result execute(struct world *world, const char *action_id)
 	}
 	if (world->blind || !*times)
 		++*times;
+	trace("target", "does %s", action_id);
+	if (!world->rolled_back)
+		world->rolled_back_at = clock_wall_ms();
 	world->rolled_back = true;
 	return chance_hits(&world->chance, 0.2) ? CALL_UNKNOWN : CALL_ACCEPTED;
 }

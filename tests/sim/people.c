@@ -2,6 +2,7 @@
 #include "core/memory.h"
 #include "core/topics.h"
 #include "ports/clock.h"
+#include "tests/sim/trace.h"
 #include "tests/sim/world.h"
 
 #include <assert.h>
@@ -18,18 +19,19 @@ static void full_name(const struct world *world, const char *topic, char name[25
 	snprintf(name, 256, "%s.%s", world->config.kafka.prefix, topic);
 }
 
-static void open_single(struct world *world, struct single_process *process, const char *service)
+static void open_single(struct world *world, struct single_process *process, const char *service,
+	struct store *store)
 {
 	struct err err;
 
-	*process = (struct single_process){.fold = {.service = service}};
+	*process = (struct single_process){.fold = {.service = service}, .store = store};
 	snprintf(process->fold.log, sizeof process->fold.log, "%s", service);
 	enum rc rc = log_reader_open(world->log, &process->reader, &err);
 
 	assert(rc == RC_OK);
-	process->writer = faulty_writer_open(world->log, &world->chance, &world->log_faults);
-	process->outbox = outbox_open(
-		world->store, &process->fold, process->writer, world->config.kafka.prefix);
+	process->writer = faulty_writer_open(world->wire);
+	process->outbox =
+		outbox_open(store, &process->fold, process->writer, world->config.kafka.prefix);
 }
 
 static void forget(struct single_process *process)
@@ -77,7 +79,7 @@ static bool caught_up(
 
 void alerts_start(struct world *world, struct single_process *process)
 {
-	open_single(world, process, FOLD_ALERTS);
+	open_single(world, process, FOLD_ALERTS, world->store);
 }
 
 static enum rc assign(struct world *world, struct single_process *process, const char *topic,
@@ -118,7 +120,7 @@ static enum rc load_alerts(struct world *world, struct single_process *process, 
 	char name[256];
 
 	process->alerts = alerts_new(&world->config);
-	TRY(store_load(world->store, &process->fold, &process->head, alerts_restore,
+	TRY(store_load(process->store, &process->fold, &process->head, alerts_restore,
 		process->alerts, err));
 	alerts_restored(process->alerts, clock_wall_ms());
 	if (process->head.fresh)
@@ -130,7 +132,7 @@ static enum rc load_alerts(struct world *world, struct single_process *process, 
 	return RC_OK;
 }
 
-static enum rc advance(struct world *world, struct single_process *process, struct err *err)
+static enum rc advance(struct single_process *process, struct err *err)
 {
 	struct change change = {0};
 	enum rc rc = RC_OK;
@@ -142,7 +144,7 @@ static enum rc advance(struct world *world, struct single_process *process, stru
 	bool spoke = change.output_count > 0;
 
 	if (change.write_count || spoke)
-		rc = store_advance(world->store, &process->fold, &process->head, &change, err);
+		rc = store_advance(process->store, &process->fold, &process->head, &change, err);
 	change_done(&change);
 	if (rc == RC_OK)
 		rc = outbox_turn(process->outbox, &process->head, spoke, err);
@@ -163,10 +165,10 @@ static enum rc deliver(struct world *world, struct single_process *process, stru
 	memcpy(id, notification->id, sizeof id);
 	struct attempt attempt = receive(world, notification);
 
-	if (chance_hits(&world->chance, 0.02))
+	if (strikes(world, FAULT_CRASH, 0.02))
 		return err_set(err, RC_FATAL, "simulated: crash after the call");
 	alerts_tried(process->alerts, id, &attempt, clock_wall_ms());
-	return advance(world, process, err);
+	return advance(process, err);
 }
 
 static enum rc take_messages(struct world *world, struct single_process *process, struct err *err)
@@ -197,7 +199,7 @@ static enum rc try_alerts(struct world *world, struct single_process *process, s
 	if (caught_up(world, process, alerts_topics) &&
 		alerts_next(process->alerts) <= clock_wall_ms())
 		alerts_time(process->alerts, clock_wall_ms());
-	TRY(advance(world, process, err));
+	TRY(advance(process, err));
 	TRY(deliver(world, process, err));
 	settle(process);
 	return RC_OK;
@@ -209,10 +211,12 @@ static void after(struct world *world, struct single_process *process, enum rc r
 	if (rc == RC_OK)
 		return;
 	if (rc != RC_FATAL) {
+		trace(process->fold.service, "drops its memory");
 		forget(process);
 		return;
 	}
 	world->crashes++;
+	trace(process->fold.service, "crashes");
 	single_end(process);
 	start(world, process);
 }
@@ -229,7 +233,9 @@ void alerts_turn(struct world *world, struct single_process *process)
 
 void remediate_start(struct world *world, struct single_process *process)
 {
-	open_single(world, process, FOLD_REMEDIATE);
+	bool other = world->other_store && process == &world->remediate[1];
+
+	open_single(world, process, FOLD_REMEDIATE, other ? world->other_store : world->store);
 }
 
 static enum rc load_remediate(struct world *world, struct single_process *process, struct err *err)
@@ -237,7 +243,7 @@ static enum rc load_remediate(struct world *world, struct single_process *proces
 	char name[256];
 
 	process->remediate = remediate_new(&world->config);
-	TRY(store_load(world->store, &process->fold, &process->head, remediate_restore,
+	TRY(store_load(process->store, &process->fold, &process->head, remediate_restore,
 		process->remediate, err));
 	remediate_restored(process->remediate);
 	for (const char *const *topic = remediate_topics; *topic; topic++) {
@@ -248,26 +254,40 @@ static enum rc load_remediate(struct world *world, struct single_process *proces
 	return RC_OK;
 }
 
+/* As when a replica takes over that had not heard of the call. */
+static void lose_the_last_second(struct world *world)
+{
+	if (world->rewind_chance > 0 && strikes(world, FAULT_REWIND, 0.3) &&
+		faulty_store_go_back(world->store)) {
+		trace("store", "goes back to before the call");
+		world->rewinds++;
+	}
+}
+
 static enum rc call(
 	struct world *world, struct single_process *process, const char *action_id, struct err *err)
 {
+	if (world->rewind_chance > 0 && chance_hits(&world->chance, 0.3))
+		faulty_store_back_up(world->store);
 	remediate_calling(process->remediate, action_id, clock_wall_ms());
-	TRY(advance(world, process, err));
+	TRY(advance(process, err));
 	struct task tasks[TASKS_MAX];
 	size_t count = remediate_tasks(process->remediate, clock_wall_ms(), tasks, TASKS_MAX);
-	bool still = false;
+	const struct remedy *still = NULL;
 
 	for (size_t i = 0; i < count; i++)
-		still |= tasks[i].kind == TASK_CALL &&
-			 strcmp(tasks[i].remedy->action.id, action_id) == 0;
+		if (tasks[i].kind == TASK_CALL &&
+			strcmp(tasks[i].remedy->action.id, action_id) == 0)
+			still = tasks[i].remedy;
 	if (!still)
 		return RC_OK;
-	enum call_result result = execute(world, action_id);
+	enum call_result result = execute(world, action_id, still->action.token);
 
-	if (chance_hits(&world->chance, 0.1))
+	lose_the_last_second(world);
+	if (strikes(world, FAULT_CRASH, 0.1))
 		return err_set(err, RC_FATAL, "simulated: crash after the call");
 	remediate_called(process->remediate, action_id, result, -1, "simulated", clock_wall_ms());
-	return advance(world, process, err);
+	return advance(process, err);
 }
 
 static enum rc act(struct world *world, struct single_process *process, struct err *err)
@@ -288,7 +308,7 @@ static enum rc act(struct world *world, struct single_process *process, struct e
 			remediate_probed(process->remediate, ids[i], world->rolled_back, "",
 				clock_wall_ms());
 	}
-	return advance(world, process, err);
+	return advance(process, err);
 }
 
 static enum rc try_remediate(struct world *world, struct single_process *process, struct err *err)
@@ -302,7 +322,7 @@ static enum rc try_remediate(struct world *world, struct single_process *process
 		clock_chance(bytes, sizeof bytes);
 		remediate_time(process->remediate, clock_wall_ms(), bytes);
 	}
-	TRY(advance(world, process, err));
+	TRY(advance(process, err));
 	TRY(act(world, process, err));
 	settle(process);
 	return RC_OK;

@@ -1,7 +1,8 @@
-#include "tests/sim/world.h"
-
 #include "core/memory.h"
 #include "ports/clock.h"
+#include "tests/sim/clock.h"
+#include "tests/sim/trace.h"
+#include "tests/sim/world.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ void ingest_start(struct world *world, struct ingest_process *process)
 		.store = world->store,
 		.log = world->log,
 		.reader = open_reader(world),
-		.writer = faulty_writer_open(world->log, &world->chance, &world->log_faults),
+		.writer = faulty_writer_open(world->wire),
 		.prefix = world->config.kafka.prefix};
 	for (int32_t p = 0; p < EVENT_PARTITIONS; p++)
 		process->partitions[p] = partition_new(&process->ports, EVENT_TOPIC, p);
@@ -44,6 +45,7 @@ void ingest_end(struct ingest_process *process)
 static void crash_ingest(struct world *world, struct ingest_process *process)
 {
 	world->crashes++;
+	trace("ingest", "crashes");
 	ingest_end(process);
 	ingest_start(world, process);
 }
@@ -55,6 +57,8 @@ static void take_events(struct world *world, struct ingest_process *process)
 	struct err err;
 	size_t count;
 
+	if (sim_clock_now() < world->stalled_to)
+		return;
 	if (log_take(process->ports.reader, 0, 1 + chance_below(&world->chance, 60), &messages,
 		    &count, &gap, &err) != RC_OK)
 		return;
@@ -68,7 +72,7 @@ static void take_events(struct world *world, struct ingest_process *process)
 	}
 }
 
-void ingest_turn(struct world *world, struct ingest_process *process)
+static void turn_ingest(struct world *world, struct ingest_process *process)
 {
 	uint64_t tags[FATES_MAX];
 	bool delivered[FATES_MAX];
@@ -96,13 +100,19 @@ void ingest_turn(struct world *world, struct ingest_process *process)
 					process->partitions[p]->outbox, tags[i], delivered[i]);
 }
 
+void ingest_turn(struct world *world, struct ingest_process *process)
+{
+	turn_ingest(world, process);
+	judge_marks(world);
+}
+
 /* ---- detectors */
 
 void detectors_start(struct world *world, struct detectors_process *process)
 {
 	process->ports = (struct judging_ports){.config = &world->config,
 		.store = world->store,
-		.writer = faulty_writer_open(world->log, &world->chance, &world->log_faults),
+		.writer = faulty_writer_open(world->wire),
 		.prefix = world->config.kafka.prefix};
 	for (int32_t p = 0; p < EVENT_PARTITIONS; p++)
 		process->judgings[p] = judging_new(&process->ports, EVENT_TOPIC, p);
@@ -133,6 +143,7 @@ void detectors_turn(struct world *world, struct detectors_process *process)
 		if (turn_judging(process, process->judgings[p]) != RC_FATAL)
 			continue;
 		world->crashes++;
+		trace("detectors", "crashes");
 		detectors_end(process);
 		detectors_start(world, process);
 		return;

@@ -1,13 +1,16 @@
 /* sim: the whole chain in one process under a seeded scheduler, with virtual time and faulty ports;
  * at the end of every run an oracle folds the log again, cleanly, and compares.
  *
- *   sim [FIRST [LAST]]        seeds from FIRST to LAST; a line of counts at the end; exit 1 if
- * anything was wrong
+ *   sim [--until-wrong] [FIRST [LAST]]   seeds from FIRST to LAST, or to the first that fails; a
+ *                                        line of counts at the end; exit 1 if anything was wrong
+ *   sim --shrink SEED                    which kinds of faults, and how much traffic, a seed that
+ *                                        fails needs for it, and its last effects
  *
- * A seed is a run: sim 4711 4711 repeats it. */
+ * A seed is a run: sim 4711 repeats it. */
 #include "core/memory.h"
 #include "ports/yaml.h"
 #include "tests/sim/clock.h"
+#include "tests/sim/trace.h"
 #include "tests/sim/world.h"
 
 #include <assert.h>
@@ -19,10 +22,15 @@
 enum {
 	TRAFFIC_MS = 70000,
 	SLOW_AFTER_MS = 20000,
+	AGAIN_AFTER_MS = 45000,
+	MENDED_AFTER_MS = 60000,
 	QUIET_MS = 60000,
+	PAUSE_MAX_MS = 3000,
 	STEP_MS = 25,
 	QUIET_STEP_MS = 60
 };
+
+#define BEGINS_AT INT64_C(1763654400000)
 
 static const char settings[] =
 	"kafka: {brokers: nowhere, topics: [ml.events]}\n"
@@ -76,18 +84,23 @@ static void make_topics(struct world *world)
 	assert(rc == RC_OK);
 }
 
-static void begin(struct world *world, uint64_t seed)
+static void begin(struct world *world, uint64_t seed, const struct limits *limits)
 {
-	*world = (struct world){.seed = seed, .chance = chance_of(seed)};
-	world->begins_at = 1763654400000;
+	*world = (struct world){.seed = seed, .chance = chance_of(seed), .limits = *limits};
+	world->begins_at = BEGINS_AT;
 	world->slow_at = world->begins_at + SLOW_AFTER_MS;
-	world->ends_at = world->begins_at + TRAFFIC_MS;
+	world->again_at = world->begins_at + AGAIN_AFTER_MS;
+	world->mended_at = world->begins_at + MENDED_AFTER_MS;
+	world->ends_at = world->begins_at + (limits->traffic_ms ? limits->traffic_ms : TRAFFIC_MS);
 	world->produced_to = world->begins_at;
 	world->blind = chance_hits(&world->chance, 0.3);
 	sim_clock_set(world->begins_at, &world->chance);
 	configure(world);
 	world->store = faulty_store_open(&world->chance);
+	if (strikes(world, FAULT_SPLIT, 0.25))
+		world->other_store = faulty_store_open(&world->chance);
 	world->log = log_memory_open();
+	world->wire = log_wire_open(world->log, &world->chance, &world->log_faults);
 	make_topics(world);
 	for (int i = 0; i < OWNERS; i++) {
 		ingest_start(world, &world->ingest[i]);
@@ -106,16 +119,27 @@ static void end(struct world *world)
 		single_end(&world->remediate[i]);
 	}
 	store_close(world->store);
+	store_close(world->other_store);
+	log_wire_close(world->wire);
 	log_close(world->log);
 	config_done(&world->config);
 	map_free_values(&world->received, free);
+	map_free_values(&world->told, free);
 	map_free_values(&world->executed, free);
 }
 
 /* Most of the time the first owner of each kind; now and then its zombie. */
 static int some_owner(struct world *world)
 {
-	return chance_hits(&world->chance, 0.05) ? 1 : 0;
+	return strikes(world, FAULT_ZOMBIE, 0.05) ? 1 : 0;
+}
+
+/* Two that know nothing of each other: each is the owner in its own store. */
+static int some_remediate(struct world *world)
+{
+	int owner = some_owner(world);
+
+	return world->other_store ? (int)chance_below(&world->chance, OWNERS) : owner;
 }
 
 static void turn_one(struct world *world)
@@ -133,7 +157,7 @@ static void turn_one(struct world *world)
 		alerts_turn(world, &world->alerts[owner]);
 		break;
 	default:
-		remediate_turn(world, &world->remediate[owner]);
+		remediate_turn(world, &world->remediate[some_remediate(world)]);
 		break;
 	}
 }
@@ -143,6 +167,7 @@ static void kill_one(struct world *world)
 	int owner = some_owner(world);
 
 	world->crashes++;
+	trace("killer", "kills a process, number %d of its kind", owner + 1);
 	switch (chance_below(&world->chance, 4)) {
 	case 0:
 		ingest_end(&world->ingest[owner]);
@@ -163,18 +188,63 @@ static void kill_one(struct world *world)
 	}
 }
 
-static void disturb(struct world *world, double rewinds)
+static void go_back(struct world *world)
 {
-	if (chance_hits(&world->chance, 0.01))
-		kill_one(world);
+	double chance = world->rewind_chance;
+
 	if (chance_hits(&world->chance, 0.02))
 		faulty_store_back_up(world->store);
-	if (chance_hits(&world->chance, rewinds) && faulty_store_go_back(world->store))
+	if (strikes(world, FAULT_REWIND, chance) && faulty_store_go_back(world->store)) {
+		trace("store", "goes back in time");
 		world->rewinds++;
-	if (chance_hits(&world->chance, rewinds / 4)) {
+	}
+	if (strikes(world, FAULT_REWIND, chance / 4)) {
+		trace("store", "is emptied");
 		faulty_store_empty(world->store);
 		world->rewinds++;
 	}
+}
+
+/* For so long from now on. */
+static int64_t a_while(struct world *world)
+{
+	return sim_clock_now() + 300 + (int64_t)chance_below(&world->chance, PAUSE_MAX_MS);
+}
+
+static void disturb(struct world *world)
+{
+	if (strikes(world, FAULT_CRASH, 0.01))
+		kill_one(world);
+	go_back(world);
+	if (strikes(world, FAULT_STALL, 0.001)) {
+		trace("log", "ingest cannot read it");
+		world->stalled_to = a_while(world);
+	}
+	if (strikes(world, FAULT_PAUSE, 0.001)) {
+		trace("producers", "pause");
+		world->paused_to = a_while(world);
+	}
+}
+
+static void set_faults(struct world *world, double strength)
+{
+	const bool *without = world->limits.without;
+	struct store_faults faults = {
+		.refused = without[FAULT_REFUSED] ? 0 : strength,
+		.answer_lost = without[FAULT_ANSWER_LOST] ? 0 : strength,
+		.crash = without[FAULT_CRASH] ? 0 : strength / 2,
+		.unfit = without[FAULT_UNFIT] ? 0 : strength / 2,
+	};
+
+	faulty_store_set(world->store, &faults);
+	if (world->other_store)
+		faulty_store_set(world->other_store, &faults);
+	world->log_faults = (struct log_faults){0};
+	if (strength > 0 && !without[FAULT_LOG])
+		world->log_faults = (struct log_faults){.lost = strength * 2,
+			.ack_lost = strength * 2,
+			.late = strength * 4,
+			.fate_untold = 0.3};
 }
 
 /* A third of all seeds know a store that goes back in time; some know hardly any fault. */
@@ -182,57 +252,136 @@ static void storm(struct world *world)
 {
 	static const double strengths[] = {0.002, 0.01, 0.03};
 	double strength = strengths[chance_below(&world->chance, 3)];
-	double rewinds = chance_hits(&world->chance, 0.33) ? 0.0015 : 0;
-	struct store_faults faults = {strength, strength, strength / 2};
 
-	faulty_store_set(world->store, &faults);
-	world->log_faults = (struct log_faults){strength * 2, strength * 2, 0.3};
+	world->rewind_chance = chance_hits(&world->chance, 0.33) ? 0.0015 : 0;
+	set_faults(world, strength);
 	while (sim_clock_now() < world->ends_at) {
 		sim_clock_pass(1 + (int64_t)chance_below(&world->chance, STEP_MS));
 		produce(world, sim_clock_now());
+		log_wire_turn(world->wire, sim_clock_now());
 		turn_one(world);
-		disturb(world, rewinds);
+		disturb(world);
 	}
 }
 
 /* The weather clears; everything is read, judged, told and done. */
 static void calm(struct world *world)
 {
-	faulty_store_set(world->store, &(struct store_faults){0});
-	world->log_faults = (struct log_faults){0};
+	set_faults(world, 0);
+	world->rewind_chance = 0;
+	trace("weather", "clears");
 	while (sim_clock_now() < world->ends_at + QUIET_MS) {
 		sim_clock_pass(QUIET_STEP_MS);
+		log_wire_turn(world->wire, sim_clock_now());
 		for (int i = 0; i < 4; i++)
 			turn_one(world);
 	}
 }
 
+struct sums {
+	uint64_t seeds, wrong, events, crashes, rewinds, notifications, executions;
+};
+
+/* Whether anything was wrong; sums may be NULL. */
+static bool run(uint64_t seed, const struct limits *limits, struct sums *sums)
+{
+	struct world *world = memory_new(1, sizeof *world);
+
+	begin(world, seed, limits);
+	storm(world);
+	calm(world);
+	judge_world(world);
+	bool is_wrong = world->wrong > 0;
+
+	if (sums) {
+		sums->seeds++;
+		sums->wrong += is_wrong;
+		sums->events += world->events;
+		sums->crashes += world->crashes;
+		sums->rewinds += world->rewinds;
+		sums->notifications += world->received.count;
+		sums->executions += world->executed.count;
+	}
+	end(world);
+	free(world);
+	return is_wrong;
+}
+
+/* ---- shrinking */
+
+static const char *const fault_names[FAULT_KINDS] = {"crashes", "refusals of the store",
+	"lost answers of the store", "steps that do not fit", "a lossy and late log",
+	"rewinds of the store", "zombies", "a split remediate", "stalls of ingest",
+	"pauses of producers"};
+
+/* One kind of fault after another is left out as long as the seed still fails. */
+static void leave_out(uint64_t seed, struct limits *limits)
+{
+	for (int kind = 0; kind < FAULT_KINDS; kind++) {
+		limits->without[kind] = true;
+		if (!run(seed, limits, NULL))
+			limits->without[kind] = false;
+	}
+}
+
+/* The shortest traffic, to the second, with which it fails, as if longer ones all did. */
+static void shorten(uint64_t seed, struct limits *limits)
+{
+	int64_t good = 0, bad = TRAFFIC_MS / 1000;
+
+	while (bad - good > 1) {
+		limits->traffic_ms = (good + bad) / 2 * 1000;
+		if (run(seed, limits, NULL))
+			bad = (good + bad) / 2;
+		else
+			good = (good + bad) / 2;
+	}
+	limits->traffic_ms = bad * 1000;
+}
+
+static int shrink(uint64_t seed)
+{
+	struct limits limits = {.quiet = true};
+
+	if (!run(seed, &limits, NULL)) {
+		printf("seed %" PRIu64 " does not fail\n", seed);
+		return 0;
+	}
+	leave_out(seed, &limits);
+	shorten(seed, &limits);
+	printf("seed %" PRIu64 " still fails with %" PRId64 " s of traffic, and", seed,
+		limits.traffic_ms / 1000);
+	int count = 0;
+
+	for (int kind = 0; kind < FAULT_KINDS; kind++)
+		if (!limits.without[kind])
+			printf("%s %s", count++ ? "," : "", fault_names[kind]);
+	printf("%s:\n", count ? "" : " no fault at all");
+	limits.quiet = false;
+	trace_begin(true);
+	run(seed, &limits, NULL);
+	trace_print(BEGINS_AT);
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
-	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-	uint64_t last = argc > 2 ? strtoull(argv[2], NULL, 10) : first;
-	uint64_t crashes = 0, rewinds = 0, events = 0, executions = 0, notifications = 0;
-	int wrong_seeds = 0;
+	bool shrinks = argc == 3 && strcmp(argv[1], "--shrink") == 0;
+	bool until_wrong = argc > 1 && strcmp(argv[1], "--until-wrong") == 0;
+	char **seeds = argv + until_wrong;
+	int count = argc - until_wrong;
+	uint64_t first = count > 1 ? strtoull(seeds[1], NULL, 10) : 1;
+	uint64_t last = count > 2 ? strtoull(seeds[2], NULL, 10) : first;
+	struct sums sums = {0};
 
-	for (uint64_t seed = first; seed <= last; seed++) {
-		struct world *world = memory_new(1, sizeof *world);
-
-		begin(world, seed);
-		storm(world);
-		calm(world);
-		wrong_seeds += judge_world(world) > 0;
-		crashes += world->crashes;
-		rewinds += world->rewinds;
-		events += world->events;
-		executions += world->executed.count;
-		notifications += world->received.count;
-		end(world);
-		free(world);
-	}
+	if (shrinks)
+		return shrink(strtoull(argv[2], NULL, 10));
+	for (uint64_t seed = first; seed <= last && !(until_wrong && sums.wrong); seed++)
+		run(seed, &(struct limits){0}, &sums);
 	printf("%" PRIu64 " seeds, %" PRIu64 " events, %" PRIu64 " crashes, %" PRIu64
 	       " rewinds of the store, %" PRIu64 " notifications, %" PRIu64 " rollbacks\n",
-		last - first + 1, events, crashes, rewinds, notifications, executions);
-	printf("%" PRIu64 " passed, %d failed\n", last - first + 1 - (uint64_t)wrong_seeds,
-		wrong_seeds);
-	return wrong_seeds > 0;
+		sums.seeds, sums.events, sums.crashes, sums.rewinds, sums.notifications,
+		sums.executions);
+	printf("%" PRIu64 " passed, %" PRIu64 " failed\n", sums.seeds - sums.wrong, sums.wrong);
+	return sums.wrong > 0;
 }
