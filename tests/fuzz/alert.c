@@ -1,0 +1,4 @@
+#include "core/alert.h"
+#include "tests/fuzz/record.h"
+
+RECORD_TARGET(alert, alert_done)

@@ -1,0 +1,4 @@
+#include "core/notification.h"
+#include "tests/fuzz/record.h"
+
+RECORD_TARGET(notification, notification_done)
