@@ -3,11 +3,40 @@
 #include "core/memory.h"
 
 #include <assert.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* libcrypto forgets to look at some of its allocations, and can wait for itself for ever when
+ * another fails. Before main(): it takes an allocator only before its first use. */
+static void *crypto_new(size_t size, const char *file, int line)
+{
+	(void)file, (void)line;
+	return memory_raw(size);
+}
+
+static void *crypto_grow(void *memory, size_t size, const char *file, int line)
+{
+	(void)file, (void)line;
+	if (size)
+		return memory_grow(memory, size, 1);
+	free(memory);
+	return NULL;
+}
+
+static void crypto_free(void *memory, const char *file, int line)
+{
+	(void)file, (void)line;
+	free(memory);
+}
+
+static __attribute__((constructor)) void use_our_memory(void)
+{
+	CRYPTO_set_mem_functions(crypto_new, crypto_grow, crypto_free);
+}
 
 void digest_sha256(struct view data, unsigned char digest[DIGEST_SIZE])
 {

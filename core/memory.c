@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 /* The one place outside of main() that may end a process: there is nothing left to go on with. */
-static _Noreturn void exhausted(void)
+_Noreturn void memory_exhausted(void)
 {
 	static const char line[] = "level=error event=out_of_memory action=exit\n";
 
@@ -20,18 +20,18 @@ void *memory_new(size_t count, size_t size)
 	void *memory = calloc(count ? count : 1, size ? size : 1);
 
 	if (!memory)
-		exhausted();
+		memory_exhausted();
 	return memory;
 }
 
 void *memory_grow(void *array, size_t count, size_t size)
 {
 	if (size && count > SIZE_MAX / size)
-		exhausted();
+		memory_exhausted();
 	void *memory = realloc(array, count && size ? count * size : 1);
 
 	if (!memory)
-		exhausted();
+		memory_exhausted();
 	return memory;
 }
 
@@ -47,4 +47,13 @@ char *memory_copy(const void *data, size_t size)
 char *memory_text(const char *text)
 {
 	return memory_copy(text, strlen(text));
+}
+
+void *memory_raw(size_t size)
+{
+	void *memory = malloc(size ? size : 1);
+
+	if (!memory)
+		memory_exhausted();
+	return memory;
 }

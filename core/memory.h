@@ -19,4 +19,11 @@ char *memory_copy(const void *data, size_t size) __attribute__((returns_nonnull,
 /* A copy of a text; ended with free(). */
 char *memory_text(const char *text) __attribute__((returns_nonnull, malloc));
 
+/* size bytes, not zeroed, for libraries that can be given an allocator; ended with free(). */
+void *memory_raw(size_t size) __attribute__((returns_nonnull, malloc));
+
+/* The end itself, where a library says that it had no memory: what it leaves behind then (half a
+ * record, a request without a header, a mistake in a configuration that has none) is not used. */
+_Noreturn void memory_exhausted(void);
+
 #endif

@@ -1,8 +1,17 @@
 #include "core/strict_json.h"
 
+#include "core/memory.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Else a record for which memory was short would lose a field, or be taken for malformed. Before
+ * main(), so that no value is older than its allocator. */
+static __attribute__((constructor)) void use_our_memory(void)
+{
+	json_set_alloc_funcs(memory_raw, free);
+}
 
 /* Nesting is counted here, before the parser recurses; strings are skipped as a whole. */
 static bool too_deep(struct view text, size_t depth_max, size_t *where)
@@ -64,6 +73,14 @@ json_t *strict_json_parse(
 	if (!text.size) {
 		err_set(err, RC_REJECT, "empty text, expected JSON");
 		return fail(position, JSON_EMPTY, 0);
+	}
+	/* jansson reads over NUL bytes that follow a number. */
+	const char *nul = memchr(text.data, '\0', text.size);
+
+	if (nul) {
+		where = (size_t)(nul - text.data);
+		err_set(err, RC_REJECT, "a NUL at byte %zu, expected JSON", where);
+		return fail(position, JSON_SYNTAX, where);
 	}
 	if (too_deep(text, depth_max, &where)) {
 		err_set(err, RC_REJECT, "nested deeper than %zu at byte %zu", depth_max, where);

@@ -47,6 +47,8 @@ static bool has_suffix(const char *text, const char *suffix)
 static void open_zstd(struct trace *trace)
 {
 	trace->zstd = ZSTD_createDStream();
+	if (!trace->zstd)
+		memory_exhausted();
 	trace->packed = memory_new(READ_BYTES, 1);
 	trace->input.src = trace->packed;
 	trace->inside_frame = true;

@@ -217,6 +217,9 @@ static bool has_tab(struct view text, size_t line)
 static void refuse_text(struct build *build)
 {
 	const yaml_parser_t *parser = &build->parser;
+
+	if (parser->error == YAML_MEMORY_ERROR)
+		memory_exhausted();
 	const char *problem = parser->problem ? parser->problem : "not YAML";
 	CLEANUP(bytes_done) struct bytes what = {0};
 
@@ -266,10 +269,8 @@ struct node *yaml_parse(struct view text, const char *file, struct mistakes *mis
 		text = (struct view){text.data + 3, text.size - 3}; /* as some editors begin */
 	struct build build = {.text = text, .file = file, .mistakes = mistakes};
 
-	if (!yaml_parser_initialize(&build.parser)) {
-		mistakes_add(mistakes, file, 0, 0, "out of memory");
-		return NULL;
-	}
+	if (!yaml_parser_initialize(&build.parser))
+		memory_exhausted();
 	yaml_parser_set_encoding(&build.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(
 		&build.parser, (const unsigned char *)(text.size ? text.data : ""), text.size);
