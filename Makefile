@@ -2,7 +2,7 @@
 # make demo       sets up this machine (Debian packages) and runs the demo; TRACE=FILE... plays recorded events
 # make test       sets up this machine and passes all tests
 # make check      format, rooms, warnings as errors (gcc, clang), cppcheck, unit, flow, live tests, sanitizers
-# make unit | flow | live | rooms | format | lint | bench
+# make unit | flow | live | rooms | format | lint | bench | fuzz
 # SAN=address,undefined builds with sanitizers into build/san; WERROR=1 makes warnings errors; V=1 shows commands
 
 CC ?= gcc
@@ -100,6 +100,44 @@ $(SIM): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/*.c)) $(BUILD)/ingest/p
 	$(call SAY,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
+# ---- torture: every allocation fails once
+
+$(BUILD)/torture/memory.o: $(BUILD)/core/memory.o
+	$(Q)mkdir -p $(@D)
+	$(Q)objcopy --redefine-sym malloc=ours_malloc --redefine-sym calloc=ours_calloc --redefine-sym realloc=ours_realloc $< $@
+
+$(BUILD)/torture/main.o: $(BUILD)/ctl/main.o
+	$(Q)mkdir -p $(@D)
+	$(Q)objcopy --redefine-sym main=modelwatch_main $< $@
+
+$(BUILD)/torture/allocation: $(BUILD)/tests/torture/allocation.o $(BUILD)/torture/memory.o $(BUILD)/torture/main.o \
+		$(FOLDS) $(ARCHIVE)
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -rdynamic $^ $(LIBS) -o $@
+
+$(BUILD)/torture/events.jsonl: tests/torture/trace.py
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 $< >$@
+
+torture: $(BUILD)/torture/allocation $(BUILD)/torture/events.jsonl
+	@$^
+
+# ---- fuzz: one target a file; with clang and SAN=fuzzer-no-link libFuzzer drives it, else play.c gives it files
+
+FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(filter-out tests/fuzz/play.c,$(wildcard tests/fuzz/*.c)))
+FUZZ_DRIVER = $(if $(findstring fuzzer,$(SAN)),-fsanitize=fuzzer,$(BUILD)/tests/fuzz/play.o)
+
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/play.o $(FOLDS) $(ARCHIVE)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) $< $(FUZZ_DRIVER) $(FOLDS) $(ARCHIVE) $(LIBS) -o $@
+
+fuzz-targets: $(FUZZ)
+
+fuzz:
+	@$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang SAN=fuzzer-no-link,address,undefined \
+		CFLAGS="-O1 -g -Wno-unknown-warning-option" fuzz-targets
+	@tests/fuzz/run
+
 # ---- checks
 
 # Tests print in the order of their cost; the first that fails ends the run.
@@ -121,7 +159,7 @@ rooms:
 
 FORMATTED = $(wildcard core/*.[ch] core/stats/*.[ch] ports/*.[ch] ingest/*.[ch] detectors/*.[ch] \
 	alerts/*.[ch] remediate/*.[ch] console/*.[ch] ctl/*.[ch] demo/*.[ch] bench/*.[ch] \
-	tests/unit/*.c tests/flow/*.c tests/sim/*.[ch] tests/live/*.[ch])
+	tests/unit/*.c tests/flow/*.c tests/sim/*.[ch] tests/torture/*.c tests/live/*.[ch] tests/fuzz/*.[ch])
 
 format:
 	@clang-format --dry-run -Werror $(FORMATTED)
@@ -143,7 +181,7 @@ objects: $(OBJECTS) $(ROOM_SOURCES:%.c=$(BUILD)/%.o)
 sanitizers:
 	@$(MAKE) --no-print-directory SAN=address,undefined unit flow all
 
-check: rooms format lint warnings unit flow sim sanitizers live
+check: rooms format lint warnings unit flow sim torture sanitizers live
 
 # ---- the two commands of README
 
@@ -189,7 +227,8 @@ uninstall:
 sandbox: all $(LIVE)
 	@/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/live/test_sandbox.py
 
-.PHONY: all programs clean unit flow sim live rooms format lint warnings objects sanitizers check test demo bench \
-	install uninstall sandbox
+.PHONY: all programs clean unit flow sim torture live rooms format lint warnings objects sanitizers check test demo bench \
+	install uninstall sandbox \
+	fuzz fuzz-targets
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
