@@ -78,7 +78,7 @@ static bool read_tick(struct reader *reader, struct closed_tick *tick)
 {
 	struct view model = reader_sized(reader);
 
-	if (model.size >= sizeof tick->model)
+	if (model.size >= sizeof tick->model || memchr(model.data, '\0', model.size))
 		return false;
 	view_copy(model, tick->model, sizeof tick->model);
 	tick->from_ms = reader_zigzag(reader);
@@ -96,7 +96,7 @@ static bool read_record(struct reader *reader, struct close_record *record)
 	record->offset = reader_zigzag(reader);
 	struct view digest = reader_sized(reader);
 
-	if (digest.size >= sizeof record->config_digest)
+	if (digest.size >= sizeof record->config_digest || memchr(digest.data, '\0', digest.size))
 		return false;
 	record->configured = digest.size > 0;
 	view_copy(digest, record->config_digest, sizeof record->config_digest);

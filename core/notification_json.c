@@ -80,6 +80,9 @@ static enum rc read_fields(const json_t *object, struct notification *read, stru
 	TRY(get_state(object, read, err));
 	TRY(get_text(object, "receiver", &read->receiver, err));
 	TRY(json_field_integer(object, "integration", &integration, err));
+	if (integration < 0 || integration > INT32_MAX)
+		return err_set(err, RC_REJECT, "integration: found %lld, expected 0 to %d",
+			(long long)integration, INT32_MAX);
 	read->integration = (int)integration;
 	TRY(get_text(object, "group_key", &read->group_key, err));
 	TRY(get_alerts(object, read, err));

@@ -85,6 +85,32 @@ static void a_close_record_reads_back_as_it_was(void **state)
 	window_done(&windows[1]);
 }
 
+static void a_close_record_whose_names_hold_a_nul_is_none(void **state)
+{
+	static const char *const names[] = {"d1g357", "spam"};
+	struct closed_tick ticks[] = {{.model = "spam", .from_ms = 5000, .to_ms = 10000}};
+	struct close_record record = {.sequence = 17,
+		.ticks = ticks,
+		.tick_count = 1,
+		.configured = true,
+		.config_digest = "d1g357"};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		struct close_record read;
+		struct bytes blob = {0};
+		struct err err;
+
+		close_record_to_blob(&record, &blob);
+		char *name = memmem(blob.data, blob.size, names[i], strlen(names[i]));
+
+		assert_non_null(name);
+		*name = '\0';
+		assert_int_equal(close_record_from_blob(bytes_view(&blob), &read, &err), RC_REJECT);
+		bytes_done(&blob);
+	}
+}
+
 static void a_mark_reads_back_from_its_json(void **state)
 {
 	struct mark mark = {.log = "ml.events-0", .offset = 1234, .watermark_ms = 1763654400000};
@@ -109,6 +135,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_close_record_reads_back_as_it_was),
+		cmocka_unit_test(a_close_record_whose_names_hold_a_nul_is_none),
 		cmocka_unit_test(a_mark_reads_back_from_its_json),
 	};
 

@@ -28,6 +28,8 @@ static const struct refusal refusals[] = {
 	{"{\"a\":\"\\u0000\"}", 0, JSON_UTF8},
 	{"[[[[[[[[[1]]]]]]]]]", 0, JSON_DEPTH},
 	{"{\"a\":\"\0\"}", 9, JSON_SYNTAX},
+	{"{\"a\":1\0}", 8, JSON_SYNTAX},
+	{"1\0", 2, JSON_SYNTAX},
 };
 
 static void a_text_that_is_not_strict_json_is_refused_with_its_fault(void **state)
