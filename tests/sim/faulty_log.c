@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LATE_MAX_MS = 1500 };
+enum { LATE_MAX_MS = 1500, AGAIN_MAX_MS = 40000 };
 
 struct faulty_writer {
 	struct log_writer writer;
@@ -123,10 +123,9 @@ static int64_t last_due(const struct log_wire *wire, const struct faulty_writer 
 	return 0;
 }
 
-static void send(struct faulty_writer *writer, const char *topic, struct view key,
-	struct view value, uint64_t tag, int64_t due_ms)
+static void send(struct log_wire *wire, struct faulty_writer *writer, const char *topic,
+	struct view key, struct view value, uint64_t tag, int64_t due_ms)
 {
-	struct log_wire *wire = writer->wire;
 	struct parcel *parcel;
 
 	wire->parcels = memory_grow(wire->parcels, wire->count + 1, sizeof *wire->parcels);
@@ -135,6 +134,11 @@ static void send(struct faulty_writer *writer, const char *topic, struct view ke
 		.from = writer, .due_ms = due_ms, .tag = tag, .topic = memory_text(topic)};
 	bytes_add(&parcel->key, key.data, key.size);
 	bytes_add(&parcel->value, value.data, value.size);
+}
+
+static int64_t later(struct log_wire *wire, uint64_t max_ms)
+{
+	return sim_clock_now() + 1 + (int64_t)chance_below(wire->chance, max_ms);
 }
 
 /* ---- the writer */
@@ -169,14 +173,15 @@ static enum rc write_record(struct log_writer *writer, const char *topic, struct
 		log_fates_add(&faulty->fates, tag, false);
 		return RC_OK;
 	}
+	if (chance_hits(wire->chance, wire->faults->again))
+		send(wire, NULL, topic, key, value, 0, later(wire, AGAIN_MAX_MS));
 	if (chance_hits(wire->chance, wire->faults->late)) {
-		int64_t later =
-			sim_clock_now() + 1 + (int64_t)chance_below(wire->chance, LATE_MAX_MS);
+		int64_t late_ms = later(wire, LATE_MAX_MS);
 
-		due_ms = later > due_ms ? later : due_ms;
+		due_ms = late_ms > due_ms ? late_ms : due_ms;
 	}
 	if (due_ms) {
-		send(faulty, topic, key, value, tag, due_ms);
+		send(wire, faulty, topic, key, value, tag, due_ms);
 		return RC_OK;
 	}
 	TRY(arrive(wire, topic, key, value, err));

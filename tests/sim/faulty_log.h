@@ -11,6 +11,7 @@ struct log_faults {         /* probabilities per record */
 	double lost;        /* not written, told as not delivered */
 	double ack_lost;    /* written, told as not delivered */
 	double late;        /* on its way for a while, and what the writer gives next behind it */
+	double again;       /* arrives a second time, a while later */
 	double fate_untold; /* per look: nothing is told this time */
 };
 

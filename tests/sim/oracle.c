@@ -134,6 +134,31 @@ static void make_reference(struct world *world, struct reference *reference, int
 	change_done(&change);
 }
 
+/* What stands there, in letters. */
+static void excerpt(struct view data, size_t from, char text[64])
+{
+	size_t size = 0;
+
+	for (size_t i = from; i < data.size && size < 63; i++)
+		if (data.data[i] >= ' ' && data.data[i] <= '~')
+			text[size++] = data.data[i];
+	text[size] = '\0';
+}
+
+static void tell_difference(
+	struct world *world, const char *log, struct view found, struct view expected)
+{
+	char here[64], there[64];
+	size_t at = 0;
+
+	while (at < found.size && at < expected.size && found.data[at] == expected.data[at])
+		at++;
+	excerpt(found, at < 30 ? 0 : at - 30, here);
+	excerpt(expected, at < 30 ? 0 : at - 30, there);
+	wrong(world, "%s: windows or counters differ from a clean fold: %s against %s", log, here,
+		there);
+}
+
 static void judge_windows(
 	struct world *world, const struct reference *reference, const struct head *head)
 {
@@ -143,9 +168,8 @@ static void judge_windows(
 	dump(world->store, world, &reference->fold, head, &found);
 	dump(reference->store, world, &reference->fold, &reference->head, &expected);
 	if (found.size != expected.size || memcmp(found.data, expected.data, found.size) != 0)
-		wrong(world, "%s: windows or counters differ from a clean fold: %s against %s",
-			reference->fold.log, strstr(found.data + found.size - 300, "{\"kind"),
-			strstr(expected.data + expected.size - 300, "{\"kind"));
+		tell_difference(
+			world, reference->fold.log, bytes_view(&found), bytes_view(&expected));
 }
 
 /* ---- findings */

@@ -8,33 +8,31 @@
 
 enum { EVERY_MS = 8 };
 
-static const char *const models[] = {"fraud", "calm"};
+static const char *const models[] = {"fraud", "churn"};
 
 bool strikes(struct world *world, enum fault_kind kind, double probability)
 {
 	return chance_hits(&world->chance, probability) && !world->limits.without[kind];
 }
 
-/* What serves in production: v2, released at slow_at, is slow, and so is v3, released at again_at
- * if v2 was rolled back by then; people mend that one themselves. */
-static const char *released(const struct world *world, int64_t now)
+/* What serves in production: fraud's v2 is slow from slow_at on until it is rolled back, churn's v2
+ * from again_at on until people mend it. Their canaries, v1, do not go slow. */
+static const char *released(const struct world *world, bool fraud, int64_t now)
 {
+	if (fraud)
+		return now >= world->slow_at && !world->rolled_back ? "v2" : "v1";
 	if (now >= world->mended_at)
-		return "v4";
-	if (world->rolled_back)
-		return now >= world->again_at && world->rolled_back_at < world->again_at ? "v3"
-											 : "v1";
-	return now >= world->slow_at ? "v2" : "v1";
+		return "v3";
+	return now >= world->again_at ? "v2" : "v1";
 }
 
-/* fraud's stable canary does not go slow. calm stays calm. */
 static void write_event(struct world *world, int64_t now, struct bytes *out, const char **model)
 {
 	struct chance *chance = &world->chance;
-	bool fraud = chance_hits(chance, 0.7);
+	bool fraud = chance_hits(chance, 0.6);
 	bool canary = chance_hits(chance, 0.35);
-	const char *version = fraud && !canary ? released(world, now) : "v1";
-	bool bad = strcmp(version, "v2") == 0 || strcmp(version, "v3") == 0;
+	const char *version = canary ? "v1" : released(world, fraud, now);
+	bool bad = strcmp(version, "v2") == 0;
 	double latency = 20 * exp(0.3 * chance_normal(chance)) * (bad ? 2.5 : 1);
 	int64_t ts = now - (int64_t)chance_below(chance, 400);
 
@@ -109,8 +107,6 @@ enum call_result execute(struct world *world, const char *action_id, const char 
 	if (world->blind || !*times)
 		++*times;
 	trace("target", "does %s", action_id);
-	if (!world->rolled_back)
-		world->rolled_back_at = clock_wall_ms();
 	world->rolled_back = true;
 	return chance_hits(&world->chance, 0.2) ? CALL_UNKNOWN : CALL_ACCEPTED;
 }

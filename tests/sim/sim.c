@@ -22,8 +22,8 @@
 enum {
 	TRAFFIC_MS = 70000,
 	SLOW_AFTER_MS = 20000,
-	AGAIN_AFTER_MS = 45000,
-	MENDED_AFTER_MS = 60000,
+	AGAIN_AFTER_MS = 40000,
+	MENDED_AFTER_MS = 55000,
 	QUIET_MS = 60000,
 	PAUSE_MAX_MS = 3000,
 	STEP_MS = 25,
@@ -36,7 +36,7 @@ static const char settings[] =
 	"kafka: {brokers: nowhere, topics: [ml.events]}\n"
 	"false_alarms: 1 per day\n"
 	"capacity: {models: 10, comparisons: 10}\n"
-	"models: [{match: {model: fraud}, canary: stable, tick: 1s}, {tick: 1s}]\n"
+	"models: [{canary: stable, tick: 1s}]\n"
 	"receivers: [{name: oncall, webhook_configs: [{url: 'http://127.0.0.1:1/'}]}]\n"
 	"route: {receiver: oncall, group_wait: 0s, group_interval: 1s}\n"
 	"targets: [{name: fraud, http: {rollback: {url: 'http://127.0.0.1:1/'}, "
@@ -93,7 +93,7 @@ static void begin(struct world *world, uint64_t seed, const struct limits *limit
 	world->mended_at = world->begins_at + MENDED_AFTER_MS;
 	world->ends_at = world->begins_at + (limits->traffic_ms ? limits->traffic_ms : TRAFFIC_MS);
 	world->produced_to = world->begins_at;
-	world->blind = chance_hits(&world->chance, 0.3);
+	world->blind = chance_hits(&world->chance, 0.4);
 	sim_clock_set(world->begins_at, &world->chance);
 	configure(world);
 	world->store = faulty_store_open(&world->chance);
@@ -243,7 +243,8 @@ static void set_faults(struct world *world, double strength)
 	if (strength > 0 && !without[FAULT_LOG])
 		world->log_faults = (struct log_faults){.lost = strength * 2,
 			.ack_lost = strength * 2,
-			.late = strength * 4,
+			.late = world->other_store ? 0.3 : strength * 4,
+			.again = strength * 4,
 			.fate_untold = 0.3};
 }
 

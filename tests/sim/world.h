@@ -74,16 +74,15 @@ struct world {
 
 	/* Outside. */
 	int64_t begins_at, ends_at;           /* of the traffic, virtual wall clock */
-	int64_t slow_at, again_at, mended_at; /* a bad release, another one, and its end */
+	int64_t slow_at, again_at, mended_at; /* fraud, churn; churn again */
 	int64_t produced_to;
 	int64_t paused_to, stalled_to; /* producers; ingest's reading */
 	uint64_t events;
 	bool rolled_back;
-	int64_t rolled_back_at; /* first */
-	bool blind;             /* the target honours no key */
-	struct map received;    /* notification id -> payload (text) */
-	struct map told;        /* notification id -> struct told_once * (oracle.c) */
-	struct map executed;    /* action id -> size_t *: how often the target did it */
+	bool blind;          /* the target honours no key */
+	struct map received; /* notification id -> payload (text) */
+	struct map told;     /* notification id -> struct told_once * (oracle.c) */
+	struct map executed; /* action id -> size_t *: how often the target did it */
 	uint64_t crashes, receptions, calls, rewinds;
 	uint64_t bodies_changed; /* an id came again with another body */
 
