@@ -360,7 +360,7 @@ static void append_record(struct ingest *ingest, size_t first, size_t count)
 		.sequence = ++place->closes,
 		.watermark_ms = watermark_of_record(ingest, first + count),
 		.offset = place->next,
-		.ticks = ingest->windows.closed + first,
+		.ticks = count ? ingest->windows.closed + first : NULL,
 		.tick_count = count,
 		.configured = strcmp(place->config_digest, ingest->config->digest) != 0,
 	};
