@@ -206,6 +206,16 @@ static bool url_is_good(struct call *call, const char *text)
 	return !call->reason[0];
 }
 
+/* A call without one of its headers, such as its signature, must not leave. */
+static void append_header(struct call *call, const char *header)
+{
+	struct curl_slist *headers = curl_slist_append(call->headers, header);
+
+	if (!headers)
+		memory_exhausted();
+	call->headers = headers;
+}
+
 /* A control character in a header would start another one. */
 static bool add_header(struct call *call, const char *header, size_t size)
 {
@@ -217,7 +227,7 @@ static bool add_header(struct call *call, const char *header, size_t size)
 			return false;
 		}
 	}
-	call->headers = curl_slist_append(call->headers, header);
+	append_header(call, header);
 	return true;
 }
 
@@ -245,11 +255,11 @@ static bool add_bearer(struct call *call, const struct secret *bearer)
 /* "Expect:" empty: libcurl would ask before it sends a large body, and wait. */
 static bool add_headers(struct call *call, const struct http_call *given)
 {
-	call->headers = curl_slist_append(NULL, "Expect:");
+	append_header(call, "Expect:");
 	if (!is_given(given, "Accept:"))
-		call->headers = curl_slist_append(call->headers, "Accept: application/json");
+		append_header(call, "Accept: application/json");
 	if (given->body.size && !is_given(given, "Content-Type:"))
-		call->headers = curl_slist_append(call->headers, "Content-Type: application/json");
+		append_header(call, "Content-Type: application/json");
 	for (size_t i = 0; given->headers && given->headers[i]; i++)
 		if (!add_header(call, given->headers[i], strlen(given->headers[i])))
 			return false;
@@ -264,7 +274,9 @@ static void set_method(CURL *easy, const struct http_call *given)
 		curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
 	else if (has_body || strcmp(given->method, "POST") == 0) {
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)given->body.size);
-		curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, has_body ? given->body.data : "");
+		if (curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS,
+			    has_body ? given->body.data : "") != CURLE_OK)
+			memory_exhausted();
 	}
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, given->method);
 }
@@ -315,6 +327,8 @@ static void set_limits(struct call *call)
 static void call_begin(struct call *call, const struct http_call *given, const char *url)
 {
 	call->easy = curl_easy_init();
+	if (!call->easy)
+		memory_exhausted();
 	curl_easy_setopt(call->easy, CURLOPT_URL, url);
 	curl_easy_setopt(call->easy, CURLOPT_PRIVATE, call);
 	curl_easy_setopt(call->easy, CURLOPT_ERRORBUFFER, call->curl_says);
@@ -323,7 +337,8 @@ static void call_begin(struct call *call, const struct http_call *given, const c
 	set_method(call->easy, given);
 	set_way(call, given);
 	set_limits(call);
-	curl_multi_add_handle(call->http->multi, call->easy);
+	if (curl_multi_add_handle(call->http->multi, call->easy) != CURLM_OK)
+		memory_exhausted();
 }
 
 void http_out_start(struct http_out *http, const struct http_call *given)
