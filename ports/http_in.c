@@ -4,6 +4,7 @@
 #include "ports/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <poll.h>
@@ -318,9 +319,26 @@ static bool has_more(struct http_in *http)
 	return poll(&readiness, 1, 0) > 0;
 }
 
+static bool has_descriptors(struct http_in *http)
+{
+	int spare = fcntl(http->readiness, F_DUPFD_CLOEXEC, 0);
+
+	if (spare < 0)
+		return errno != EMFILE && errno != ENFILE;
+	close(spare);
+	return true;
+}
+
+/* Who cannot be accepted, because there are no descriptors, stays ready to be: libmicrohttpd would
+ * not wait at all. Those that are here are served, once in a wait. */
 void http_in_poll(struct http_in *http, int wait_ms)
 {
 	end_slow_connections(http);
+	if (!has_descriptors(http)) {
+		MHD_run_wait(http->daemon, 0);
+		poll(NULL, 0, wait_ms);
+		return;
+	}
 	MHD_run_wait(http->daemon, wait_ms);
 	for (int round = 0; round < ROUNDS_MAX && has_more(http); round++)
 		MHD_run_wait(http->daemon, 0);
