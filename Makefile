@@ -148,6 +148,10 @@ SEEDS ?= 1 100
 sim: $(SIM)
 	@$(SIM) $(SEEDS)
 
+# Builds that are broken on purpose: each must fail, or the tests see nothing.
+broken:
+	@tests/broken/run
+
 flow: $(FLOW)
 	@tests/run-c $(FLOW)
 
@@ -181,7 +185,7 @@ objects: $(OBJECTS) $(ROOM_SOURCES:%.c=$(BUILD)/%.o)
 sanitizers:
 	@$(MAKE) --no-print-directory SAN=address,undefined unit flow all
 
-check: rooms format lint warnings unit flow sim torture sanitizers live
+check: rooms format lint warnings unit flow sim torture broken sanitizers live
 
 # ---- the two commands of README
 
@@ -229,6 +233,6 @@ sandbox: all $(LIVE)
 
 .PHONY: all programs clean unit flow sim torture live rooms format lint warnings objects sanitizers check test demo bench \
 	install uninstall sandbox \
-	fuzz fuzz-targets
+	fuzz fuzz-targets broken
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
