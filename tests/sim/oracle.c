@@ -431,7 +431,7 @@ static void compare_alerts(struct world *world, const struct map *found, const s
 static void judge_life(struct world *world, void *context, const struct log_message *message)
 {
 	CLEANUP(bytes_done) struct bytes key = {0};
-	const struct map *lives = context;
+	struct map *lives = context;
 	struct alert alert = {0};
 	struct err err;
 
@@ -442,7 +442,21 @@ static void judge_life(struct world *world, void *context, const struct log_mess
 	record_key(&alert, &key);
 	if (!map_get(lives, key.data, key.size))
 		wrong(world, "a record of alerts says %s, a clean fold does not", key.data);
+	else
+		map_put(lives, key.data, key.size, (void *)(uintptr_t)2);
 	alert_done(&alert);
+}
+
+/* What is left of them as it was put has not been seen in the log. */
+static void judge_lost_lives(struct world *world, const struct map *lives)
+{
+	struct map_entry *entry;
+	size_t place = 0;
+
+	while ((entry = map_next(lives, &place)))
+		if ((uintptr_t)entry->value == 1)
+			wrong(world, "the record of alerts was lost that says %.*s",
+				(int)entry->key_size, entry->key);
 }
 
 static void judge_alerts(struct world *world)
@@ -463,6 +477,7 @@ static void judge_alerts(struct world *world)
 		read_alerts(world, world->store, &clean.fold, &head, &found);
 	compare_alerts(world, &found, &expected);
 	each_of_topic(world, TOPIC_ALERTS, judge_life, &clean.lives);
+	judge_lost_lives(world, &clean.lives);
 	map_free_values(&found, free);
 	map_free_values(&expected, free);
 	map_done(&clean.seen);

@@ -241,7 +241,7 @@ static void set_faults(struct world *world, double strength)
 		faulty_store_set(world->other_store, &faults);
 	world->log_faults = (struct log_faults){0};
 	if (strength > 0 && !without[FAULT_LOG])
-		world->log_faults = (struct log_faults){.lost = strength * 2,
+		world->log_faults = (struct log_faults){.lost = strength * 4,
 			.ack_lost = strength * 2,
 			.late = world->other_store ? 0.3 : strength * 4,
 			.again = strength * 4,
