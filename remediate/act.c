@@ -44,7 +44,7 @@ void remediate_calling(struct remediate *remediate, const char *action_id, int64
 		remediate_end(remediate, remedy, ACTION_ESCALATED, "", now);
 		return;
 	}
-	remedy->unsure_before = remedy->maybe_called;
+	remedy->unsure_before = remedy->unsure_before || remedy->maybe_called;
 	remedy->maybe_called = true;
 	remedy->tries++;
 	remedy->dirty = true;

@@ -45,6 +45,7 @@ static void stand_on_rung(struct remedy *remedy, int rung)
 	action_identify(action);
 	remedy->converged = false;
 	remedy->maybe_called = false;
+	remedy->unsure_before = false;
 }
 
 void remedy_next_rung(struct remedy *remedy, int64_t now)

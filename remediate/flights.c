@@ -1,6 +1,7 @@
 #include "remediate/flights.h"
 
 #include "core/memory.h"
+#include "ports/crash_point.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,7 @@ bool flights_start(struct flights *flights, const struct task *task)
 		*flight = (struct flight){
 			.kind = task->kind, .target = task->target, .remedy = *task->remedy};
 		memcpy(flight->action_id, task->remedy->action.id, ID_SIZE);
+		CRASH_POINT("remediate.before_call");
 		http_out_start(flights->http, &made.call);
 	}
 	adapter_call_done(&made);

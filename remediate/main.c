@@ -3,6 +3,7 @@
  * writes: PREFIX.actions, calls of deployment APIs */
 #include "core/topics.h"
 #include "ports/clock.h"
+#include "ports/crash_point.h"
 #include "ports/inputs.h"
 #include "ports/journal.h"
 #include "ports/owner.h"
@@ -130,8 +131,10 @@ static enum rc start_tasks(struct room *room, struct err *err)
 
 	count = flights_choose(flights, tasks, count);
 	for (size_t i = 0; i < count; i++)
-		if (tasks[i].kind == TASK_CALL)
+		if (tasks[i].kind == TASK_CALL) {
+			CRASH_POINT("remediate.after_intent");
 			remediate_calling(room->remediate, tasks[i].remedy->action.id, now);
+		}
 	TRY(advance(room, err));
 	for (size_t i = 0; i < count; i++) {
 		const struct remedy *remedy = tasks[i].remedy;
@@ -151,9 +154,11 @@ static void take_landings(struct room *room)
 	while (flights_take(room->ports.flights, &landing)) {
 		int64_t now = clock_wall_ms();
 
-		if (landing.kind == TASK_CALL)
+		if (landing.kind == TASK_CALL) {
+			CRASH_POINT("remediate.after_call");
 			journal(JOURNAL_INFO, "called", "action", landing.action_id, "result",
 				landing.sentence, NULL);
+		}
 		if (room->remediate && landing.kind == TASK_CALL)
 			remediate_called(room->remediate, landing.action_id, landing.result,
 				landing.retry_after_ms, landing.sentence, now);

@@ -174,10 +174,10 @@ void remediate_restored(struct remediate *remediate)
 		remedy->policy = policy_named(remediate->config, remedy->policy_name);
 		/* What is stored may be older than what was done (a replica that lagged, a second
 		 * that no disk had): only the life that wrote an INTENT knows of its calls. */
-		if ((remedy->state == CASE_INTENDED || remedy->state == CASE_CALLING) &&
-			!remediate_honours_key(remediate, remedy))
+		remedy->unsure_before =
+			remedy->state == CASE_INTENDED || remedy->state == CASE_CALLING;
+		if (remedy->unsure_before && !remediate_honours_key(remediate, remedy))
 			remedy->maybe_called = true;
-		remedy->unsure_before = remedy->maybe_called;
 	}
 }
 
