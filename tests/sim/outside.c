@@ -73,10 +73,11 @@ void produce(struct world *world, int64_t now)
 struct attempt receive(struct world *world, const struct notification *notification)
 {
 	struct attempt attempt = {.retry_after_ms = -1};
+	bool storms = clock_wall_ms() < world->ends_at;
 	size_t size = strlen(notification->id);
 
 	attempt.chance = (uint32_t)chance_next(&world->chance);
-	if (chance_hits(&world->chance, 0.2))
+	if (storms && chance_hits(&world->chance, 0.2))
 		return attempt; /* did not arrive */
 	world->receptions++;
 	judge_reception(world, notification);
@@ -88,7 +89,8 @@ struct attempt receive(struct world *world, const struct notification *notificat
 	else
 		world->bodies_changed += strcmp(known, notification->payload) != 0;
 	trace("receiver", "hears %s: %s", notification->id, notification->reason);
-	attempt.delivered = !chance_hits(&world->chance, 0.2); /* the answer may be lost */
+	attempt.delivered =
+		!storms || !chance_hits(&world->chance, 0.2); /* the answer may be lost */
 	return attempt;
 }
 
