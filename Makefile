@@ -6,7 +6,7 @@
 # SAN=address,undefined builds with sanitizers into build/san; WERROR=1 makes warnings errors; V=1 shows commands
 
 CC ?= gcc
-BUILD ?= build$(if $(SAN),/san)
+BUILD ?= build$(if $(SAN),/san)$(if $(CRASH_POINTS),/crash)
 CFLAGS ?= -O2 -g
 V ?= 0
 Q := $(if $(filter 0,$(V)),@)
@@ -17,7 +17,7 @@ HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 LANGUAGE := -std=gnu17 -D_GNU_SOURCE -I. -ffp-contract=off -fno-fast-math
 # Instrumented code makes gcc see texts that may be NULL or too long where there are none.
 SANITIZE := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined -Wno-format-truncation)
-ALL_CFLAGS = $(LANGUAGE) $(WARNINGS) $(if $(WERROR),-Werror) $(if $(SAN),,$(HARDEN)) $(SANITIZE) $(CFLAGS)
+ALL_CFLAGS = $(LANGUAGE) $(WARNINGS) $(if $(WERROR),-Werror) $(if $(SAN),,$(HARDEN)) $(SANITIZE) $(if $(CRASH_POINTS),-DCRASH_POINTS) $(CFLAGS)
 ALL_LDFLAGS = $(SANITIZE) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 
 LIBS := -lrdkafka -lhiredis -ljansson -lcurl -lssl -lcrypto -lgsl -lgslcblas -lsystemd -lyaml \
@@ -138,6 +138,20 @@ fuzz:
 		CFLAGS="-O1 -g -Wno-unknown-warning-option" fuzz-targets
 	@tests/fuzz/run
 
+# ---- fault: rounds of an incident under faults; the ledger says which seeds are done. KIND= kills, points, redis, broker,
+# zombies or outside; ROUNDS=, LEDGER=. `make faults-report` writes docs/faults.md from what docs/faults.jsonl holds.
+
+KIND ?= kills
+ROUNDS ?= 1
+LEDGER ?= build/faults.jsonl
+
+fault: all
+	@$(if $(filter points,$(KIND)),$(MAKE) --no-print-directory CRASH_POINTS=1 all)
+	@/usr/bin/python3 tests/fault/campaign.py --kind $(KIND) --rounds $(ROUNDS) --ledger $(LEDGER)
+
+faults-report:
+	@/usr/bin/python3 tests/fault/report.py docs/faults.jsonl >docs/faults.md
+
 # ---- checks
 
 # Tests print in the order of their cost; the first that fails ends the run.
@@ -231,7 +245,7 @@ uninstall:
 sandbox: all $(LIVE)
 	@/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/live/test_sandbox.py
 
-.PHONY: all programs clean unit flow sim torture live rooms format lint warnings objects sanitizers check test demo bench \
+.PHONY: fault faults-report all programs clean unit flow sim torture live rooms format lint warnings objects sanitizers check test demo bench \
 	install uninstall sandbox \
 	fuzz fuzz-targets broken
 .SECONDARY:

@@ -4,6 +4,7 @@
 #include "core/map.h"
 #include "core/memory.h"
 #include "ports/clock.h"
+#include "ports/crash_point.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +89,7 @@ static void start_call(struct calls *calls, const struct config_integration *to,
 		return;
 	delivery_call(to, id, body, now, &delivery, &call);
 	call.tag = flight.tag;
+	CRASH_POINT("alerts.before_call");
 	http_out_start(calls->http, &call);
 	delivery_done(&delivery);
 }

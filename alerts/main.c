@@ -7,6 +7,7 @@
 #include "alerts/recovery.h"
 #include "core/topics.h"
 #include "ports/clock.h"
+#include "ports/crash_point.h"
 #include "ports/inputs.h"
 #include "ports/journal.h"
 #include "ports/owner.h"
@@ -198,6 +199,7 @@ static void tried(struct room *room, const struct call_result *result)
 	const struct attempt *attempt = &result->attempt;
 	uint64_t dead_before = alerts_counts(room->alerts).notifications_dead;
 
+	CRASH_POINT("alerts.after_call");
 	alerts_tried(room->alerts, result->id, attempt, clock_wall_ms());
 	room->dirty = true;
 	bool dead = alerts_counts(room->alerts).notifications_dead > dead_before;

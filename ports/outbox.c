@@ -5,6 +5,7 @@
 
 #include "core/memory.h"
 #include "ports/clock.h"
+#include "ports/crash_point.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,6 +164,7 @@ static enum rc give(struct outbox *outbox, uint64_t number, struct err *err)
 	const char *value = flight->data + flight->key_size;
 	struct view key = {flight->key_size ? flight->data : NULL, flight->key_size};
 
+	CRASH_POINT("outbox.before_write");
 	enum rc rc = log_write(outbox->writer, flight->topic, key,
 		(struct view){flight->value_size ? value : NULL, flight->value_size},
 		(struct view){value + flight->value_size, flight->headers_size},
@@ -170,6 +172,7 @@ static enum rc give(struct outbox *outbox, uint64_t number, struct err *err)
 	if (rc == RC_OK) {
 		flight->stage = GIVEN;
 		outbox->waiting--;
+		CRASH_POINT("outbox.after_write");
 	} else if (rc == RC_REJECT) {
 		set_done(outbox, flight);
 		err_prefix(err, rc, "output %s is lost: ", flight->id);
@@ -237,7 +240,9 @@ static enum rc drop_done(struct outbox *outbox, const struct head *head, struct 
 			flights[count++] = flight;
 		}
 	}
+	CRASH_POINT("outbox.before_drop");
 	TRY(store_outbox_drop(outbox->store, outbox->fold, head, ids, count, err));
+	CRASH_POINT("outbox.after_drop");
 	for (size_t i = 0; i < count; i++)
 		free_flight(outbox, flights[i]);
 	outbox->done -= count;

@@ -2,6 +2,7 @@
 #include "ports/store.h"
 
 #include "ports/clock.h"
+#include "ports/crash_point.h"
 #include "ports/store_kind.h"
 
 #include <stdio.h>
@@ -33,6 +34,7 @@ enum rc store_load(struct store *store, const struct fold *fold, struct head *he
 {
 	*head = (struct head){0};
 	TRY(store->kind->load(store, fold, head, record, context, err));
+	CRASH_POINT("store.after_load");
 	if (head->fresh)
 		draw(head->epoch, sizeof head->epoch);
 	return RC_OK;
@@ -42,7 +44,9 @@ enum rc store_advance(struct store *store, const struct fold *fold, struct head 
 	const struct change *change, struct err *err)
 {
 	draw(head->tried, sizeof head->tried);
+	CRASH_POINT("store.before_advance");
 	TRY(store->kind->advance(store, fold, head, head->tried, change, err));
+	CRASH_POINT("store.after_advance");
 	memcpy(head->token, head->tried, sizeof head->token);
 	head->fresh = false;
 	return RC_OK;
