@@ -93,11 +93,13 @@ static void begin(struct world *world, uint64_t seed, const struct limits *limit
 	world->mended_at = world->begins_at + MENDED_AFTER_MS;
 	world->ends_at = world->begins_at + (limits->traffic_ms ? limits->traffic_ms : TRAFFIC_MS);
 	world->produced_to = world->begins_at;
-	world->blind = chance_hits(&world->chance, 0.4);
+	bool split = strikes(world, FAULT_SPLIT, 0.25);
+
+	world->blind = chance_hits(&world->chance, split ? 0.8 : 0.3);
 	sim_clock_set(world->begins_at, &world->chance);
 	configure(world);
 	world->store = faulty_store_open(&world->chance);
-	if (strikes(world, FAULT_SPLIT, 0.25))
+	if (split)
 		world->other_store = faulty_store_open(&world->chance);
 	world->log = log_memory_open();
 	world->wire = log_wire_open(world->log, &world->chance, &world->log_faults);
@@ -243,7 +245,7 @@ static void set_faults(struct world *world, double strength)
 	if (strength > 0 && !without[FAULT_LOG])
 		world->log_faults = (struct log_faults){.lost = strength * 4,
 			.ack_lost = strength * 2,
-			.late = world->other_store ? 0.3 : strength * 4,
+			.late = world->other_store ? 0.5 : strength * 4,
 			.again = strength * 4,
 			.fate_untold = 0.3};
 }
