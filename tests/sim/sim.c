@@ -93,7 +93,7 @@ static void begin(struct world *world, uint64_t seed, const struct limits *limit
 	world->mended_at = world->begins_at + MENDED_AFTER_MS;
 	world->ends_at = world->begins_at + (limits->traffic_ms ? limits->traffic_ms : TRAFFIC_MS);
 	world->produced_to = world->begins_at;
-	bool split = strikes(world, FAULT_SPLIT, 0.25);
+	bool split = strikes(world, FAULT_SPLIT, 0.4);
 
 	world->blind = chance_hits(&world->chance, split ? 0.8 : 0.3);
 	sim_clock_set(world->begins_at, &world->chance);
