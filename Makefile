@@ -138,8 +138,7 @@ fuzz:
 		CFLAGS="-O1 -g -Wno-unknown-warning-option" fuzz-targets
 	@tests/fuzz/run
 
-# ---- fault: rounds of an incident under faults; the ledger says which seeds are done. KIND= kills, points, redis, broker,
-# zombies or outside; ROUNDS=, LEDGER=. `make faults-report` writes docs/faults.md from what docs/faults.jsonl holds.
+# ---- fault: rounds of an incident under faults; the ledger says which seeds are done. KIND= kills or points; ROUNDS=, LEDGER=.
 
 KIND ?= kills
 ROUNDS ?= 1
@@ -148,9 +147,6 @@ LEDGER ?= build/faults.jsonl
 fault: all
 	@$(if $(filter points,$(KIND)),$(MAKE) --no-print-directory CRASH_POINTS=1 all)
 	@/usr/bin/python3 tests/fault/campaign.py --kind $(KIND) --rounds $(ROUNDS) --ledger $(LEDGER)
-
-faults-report:
-	@/usr/bin/python3 tests/fault/report.py docs/faults.jsonl >docs/faults.md
 
 # ---- checks
 
@@ -245,7 +241,7 @@ uninstall:
 sandbox: all $(LIVE)
 	@/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/live/test_sandbox.py
 
-.PHONY: fault faults-report all programs clean unit flow sim torture live rooms format lint warnings objects sanitizers check test demo bench \
+.PHONY: fault all programs clean unit flow sim torture live rooms format lint warnings objects sanitizers check test demo bench \
 	install uninstall sandbox \
 	fuzz fuzz-targets broken
 .SECONDARY:
