@@ -51,9 +51,5 @@ char *memory_text(const char *text)
 
 void *memory_raw(size_t size)
 {
-	void *memory = malloc(size ? size : 1);
-
-	if (!memory)
-		memory_exhausted();
-	return memory;
+	return memory_grow(NULL, size, 1);
 }

@@ -166,6 +166,15 @@ static void tell_alert(struct world *world, int64_t starts_at, enum alert_state 
 	alert_done(&alert);
 }
 
+/* Up to the INTENT that was read back. */
+static void begin_incident(struct world *world, enum policy_mode mode, bool idempotent)
+{
+	setup(world, mode, idempotent);
+	load(world);
+	tell_alert(world, 5000, ALERT_FIRING, true, "");
+	turn(world);
+}
+
 static void tell_command(struct world *world, enum command_kind kind, const char *subject)
 {
 	struct command command = {.command = kind, .at = world->now};
@@ -211,6 +220,13 @@ static bool task(struct world *world, enum task_kind kind, char id[ID_SIZE])
 		return false;
 	memcpy(id, tasks[0].remedy->action.id, ID_SIZE);
 	return true;
+}
+
+static void start_call(struct world *world, char id[ID_SIZE])
+{
+	assert_true(task(world, TASK_CALL, id));
+	remediate_calling(world->remediate, id, world->now);
+	advance(world);
 }
 
 static void call(struct world *world, enum call_result result)
@@ -300,10 +316,7 @@ static void killed_between_intent_and_outcome_it_repeats_under_the_same_key(void
 	char first[ID_SIZE], again[ID_SIZE];
 	(void)state;
 
-	setup(&world, MODE_AUTO, true);
-	load(&world);
-	tell_alert(&world, 5000, ALERT_FIRING, true, "");
-	turn(&world);
+	begin_incident(&world, MODE_AUTO, true);
 	assert_true(task(&world, TASK_CALL, first));
 	remediate_calling(world.remediate, first, world.now);
 	advance(&world);
@@ -323,18 +336,11 @@ static void a_blind_target_is_never_called_again_but_handed_to_a_person(void **s
 	char id[ID_SIZE];
 	(void)state;
 
-	setup(&world, MODE_AUTO, false);
-	load(&world);
-	tell_alert(&world, 5000, ALERT_FIRING, true, "");
-	turn(&world);
-	assert_true(task(&world, TASK_CALL, id));
-	remediate_calling(world.remediate, id, world.now);
-	advance(&world);
+	begin_incident(&world, MODE_AUTO, false);
+	start_call(&world, id);
 	kill_and_load(&world);
 	turn(&world);
-	assert_true(task(&world, TASK_CALL, id));
-	remediate_calling(world.remediate, id, world.now);
-	advance(&world);
+	start_call(&world, id);
 	assert_false(task(&world, TASK_CALL, id));
 	expect_states(&world, "intent unknown escalated");
 	teardown(&world);
@@ -346,10 +352,7 @@ static void an_unknown_outcome_at_a_blind_target_is_not_retried(void **state)
 	char id[ID_SIZE];
 	(void)state;
 
-	setup(&world, MODE_AUTO, false);
-	load(&world);
-	tell_alert(&world, 5000, ALERT_FIRING, true, "");
-	turn(&world);
+	begin_incident(&world, MODE_AUTO, false);
 	call(&world, CALL_UNKNOWN);
 	world.now += 3600000;
 	turn(&world);
@@ -364,10 +367,7 @@ static void a_proposal_waits_for_a_person_and_acts_when_approved(void **state)
 	char id[ID_SIZE];
 	(void)state;
 
-	setup(&world, MODE_PROPOSE, true);
-	load(&world);
-	tell_alert(&world, 5000, ALERT_FIRING, true, "");
-	turn(&world);
+	begin_incident(&world, MODE_PROPOSE, true);
 	world.now += 86400000;
 	turn(&world);
 	expect_states(&world, "proposed");
@@ -496,10 +496,7 @@ static void a_redis_that_went_back_in_time_makes_no_second_call_of_a_blind_targe
 	char id[ID_SIZE];
 	(void)state;
 
-	setup(&world, MODE_AUTO, false);
-	load(&world);
-	tell_alert(&world, 5000, ALERT_FIRING, true, "");
-	turn(&world);
+	begin_incident(&world, MODE_AUTO, false);
 	struct store *before = store_memory_copy(world.store);
 
 	call(&world, CALL_ACCEPTED);
@@ -507,9 +504,7 @@ static void a_redis_that_went_back_in_time_makes_no_second_call_of_a_blind_targe
 	world.store = before;
 	kill_and_load(&world);
 	turn(&world);
-	assert_true(task(&world, TASK_CALL, id));
-	remediate_calling(world.remediate, id, world.now);
-	advance(&world);
+	start_call(&world, id);
 	assert_false(task(&world, TASK_CALL, id));
 	expect_states(&world, "intent done unknown escalated");
 	teardown(&world);
@@ -521,10 +516,7 @@ static void a_call_that_was_not_sent_does_not_unmake_the_one_before(void **state
 	char id[ID_SIZE];
 	(void)state;
 
-	setup(&world, MODE_AUTO, true);
-	load(&world);
-	tell_alert(&world, 5000, ALERT_FIRING, true, "");
-	turn(&world);
+	begin_incident(&world, MODE_AUTO, true);
 	call(&world, CALL_UNKNOWN);
 	world.now += 60000;
 	call(&world, CALL_NOT_SENT);
@@ -571,10 +563,7 @@ static void after_redis_was_lost_what_the_log_leaves_open_is_gone_on_with(void *
 	(void)state;
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		setup(&world, MODE_AUTO, rows[i].idempotent);
-		load(&world);
-		tell_alert(&world, 5000, ALERT_FIRING, true, "");
-		turn(&world);
+		begin_incident(&world, MODE_AUTO, rows[i].idempotent);
 		call(&world, rows[i].result);
 		lose_redis(&world, 2);
 		expect_states(&world, rows[i].expected);

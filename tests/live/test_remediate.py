@@ -225,9 +225,9 @@ def test_killed_at_any_time_after_the_alert_it_rolls_back_once(incident, delay):
     incident.settle()
 
 
-@pytest.mark.parametrize("held", ["before", "after"])
-def test_killed_during_the_call_it_calls_again_under_the_same_key(incident, held):
-    service = incident.start()
+def kill_during_the_call(incident, held, **target):
+    """And starts it again."""
+    service = incident.start(**target)
     getattr(incident.gate, held).clear()
     incident.tell("firing")
     assert incident.gate.arrived.wait(20)
@@ -235,6 +235,11 @@ def test_killed_during_the_call_it_calls_again_under_the_same_key(incident, held
     incident.gate.open()
     service.start()
     service.ready()
+
+
+@pytest.mark.parametrize("held", ["before", "after"])
+def test_killed_during_the_call_it_calls_again_under_the_same_key(incident, held):
+    kill_during_the_call(incident, held)
     incident.watch.wait("done")
     incident.settle()
     assert len(incident.gate.keys()) == 2
@@ -242,14 +247,7 @@ def test_killed_during_the_call_it_calls_again_under_the_same_key(incident, held
 
 @pytest.mark.parametrize("held", ["before", "after"])
 def test_killed_during_a_call_that_must_not_be_repeated_it_asks_a_person(incident, held):
-    service = incident.start(idempotent=False)
-    getattr(incident.gate, held).clear()
-    incident.tell("firing")
-    assert incident.gate.arrived.wait(20)
-    service.kill()
-    incident.gate.open()
-    service.start()
-    service.ready()
+    kill_during_the_call(incident, held, idempotent=False)
     record = incident.watch.wait("unknown")
     assert "no idempotency key" in record["result"]
     incident.watch.wait("escalated")
