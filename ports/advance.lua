@@ -22,10 +22,11 @@
 -- and why: nothing was stored, and never will be.
 
 -- Raise it with every change of what this file does: programs compare it with theirs.
-local VERSION = '1'
+local VERSION = '2'
 
 local BATCH = 2000 -- arguments of one command; even: fields and their data go together
 local NUMBER_MAX = '18446744073709551615' -- of a stream entry: 2^64 - 1
+local COUNTED_MAX = '9000000000000000'    -- Lua counts exactly up to 2^53
 
 -- Lua's numbers are exact only up to 2^53, so the numbers of streams stay texts: decimal, without
 -- leading zeros.
@@ -173,7 +174,7 @@ local function read_operations(keys, args, at)
     return operations
 end
 
--- What forbids the outputs or the head, or nothing.
+-- What forbids the outputs or the head, or nothing; else the last number of the outbox.
 local function check_own_keys(head, outbox, outputs)
     if not redis.acl_check_cmd('HSET', head) then
         return head .. ': the ACL does not allow HSET on it'
@@ -184,10 +185,23 @@ local function check_own_keys(head, outbox, outputs)
     local state = look_at(outbox)
     if state.type ~= 'none' and state.type ~= 'stream' then
         return outbox .. ': it is a ' .. state.type .. ', expected a stream'
-    elseif state.last == NUMBER_MAX then
+    elseif not is_less(state.last, COUNTED_MAX) then
         return outbox .. ': its numbers are used up'
     elseif not redis.acl_check_cmd('XADD', outbox) then
         return outbox .. ': the ACL does not allow XADD on it'
+    end
+    return nil, tonumber(state.last)
+end
+
+-- Outputs are dropped by id, after they were written, by a process that may not know yet that Redis
+-- went back in time. So an id is never given twice, not even after that: it carries a part of the
+-- token, which is random and of one step.
+local function add_outputs(outbox, last, token, args, to)
+    local part = tonumber(token:sub(1, 8), 16) or 0
+    for i = 5, to, 4 do
+        last = last + 1
+        redis.call('XADD', outbox, string.format('%.0f-%.0f', last, part),
+            'topic', args[i], 'key', args[i + 1], 'value', args[i + 2], 'headers', args[i + 3])
     end
 end
 
@@ -207,7 +221,7 @@ local function advance(keys, args)
     if outputs < 0 or outputs % 1 ~= 0 or first - 1 > #args then
         return 'REFUSED outputs are malformed'
     end
-    local problem = check_own_keys(head, outbox, outputs)
+    local problem, last = check_own_keys(head, outbox, outputs)
     if problem then
         return 'REFUSED ' .. problem
     end
@@ -219,10 +233,7 @@ local function advance(keys, args)
     for _, operation in ipairs(operations) do
         operation.kind.write(operation.key, args, operation.from, operation.to)
     end
-    for i = 5, first - 1, 4 do
-        redis.call('XADD', outbox, '*',
-            'topic', args[i], 'key', args[i + 1], 'value', args[i + 2], 'headers', args[i + 3])
-    end
+    add_outputs(outbox, last, next_token, args, first - 1)
     redis.call('HSET', head, 'token', next_token, 'epoch', epoch)
     return 'OK'
 end

@@ -81,7 +81,9 @@ enum rc store_stream(struct store *store, const struct fold *fold, const struct 
 	struct err *err) MUST_CHECK;
 
 /* Outputs wait in the outbox in the order of their steps. ids are the store's; after its record has
- * arrived in the topic an entry is dropped by id. Dropping twice is harmless. */
+ * arrived in the topic an entry is dropped by id. Dropping twice is harmless. No id is given twice,
+ * not even by a store that went back in time: a process that has not seen that drops its old ones.
+ */
 struct outbox_entry {
 	char id[48];
 	struct view topic, key, value, headers; /* valid during the call */

@@ -268,7 +268,17 @@ static void carry_out(
 	}
 }
 
-static void keep_output(struct store_memory *self, struct stored_fold *stored,
+/* As advance.lua does: an id carries a part of its step's token, so that it is never given twice,
+ * not even after this store went back in time. */
+static uint64_t output_number(const struct stored_fold *stored, const char *token)
+{
+	char part[9];
+
+	snprintf(part, sizeof part, "%.8s", token);
+	return ((stored->outbox.last >> 32) + 1) << 32 | strtoul(part, NULL, 16);
+}
+
+static void keep_output(struct store_memory *self, struct stored_fold *stored, const char *token,
 	const struct change *change, const struct output *output)
 {
 	const char *arena = change->arena.data;
@@ -279,7 +289,7 @@ static void keep_output(struct store_memory *self, struct stored_fold *stored,
 	bytes_sized(buffer, arena + output->key, output->key_size);
 	bytes_sized(buffer, arena + output->value, output->value_size);
 	bytes_sized(buffer, arena + output->headers, output->headers_size);
-	queue_add(&stored->outbox, stored->outbox.last + 1,
+	queue_add(&stored->outbox, output_number(stored, token),
 		(struct view){buffer->data, buffer->size});
 }
 
@@ -303,7 +313,7 @@ static enum rc advance(struct store *store, const struct fold *fold, const struc
 	for (size_t i = 0; i < change->write_count; i++)
 		carry_out(stored, change, &change->writes[i]);
 	for (size_t i = 0; i < change->output_count; i++)
-		keep_output(self, stored, change, &change->outputs[i]);
+		keep_output(self, stored, next, change, &change->outputs[i]);
 	memcpy(stored->epoch, head->epoch, sizeof stored->epoch);
 	memcpy(stored->token, next, sizeof stored->token);
 	return RC_OK;

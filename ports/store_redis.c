@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIBRARY_VERSION "1" /* the VERSION of advance.lua that this program needs */
+#define LIBRARY_VERSION "2" /* the VERSION of advance.lua that this program needs */
 
 enum { LOADS_MAX = 10 };
 

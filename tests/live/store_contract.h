@@ -626,6 +626,28 @@ static void numbers_of_a_stream_only_grow(void **unused)
 
 /* ---- outbox */
 
+/* Two folds that begin alike are the two lives of one whose store went back in time: what the first
+ * life still drops must not be an output of the second. */
+static void ids_of_outputs_are_of_one_life(void **unused)
+{
+	struct outputs lives[2];
+	struct change change = {0};
+
+	(void)unused;
+	for (int i = 0; i < 2; i++) {
+		struct fold fold = new_fold();
+		struct head head = load_fold(&fold);
+
+		emit_text(&change, "a", "1");
+		step(&fold, &head, &change);
+		lives[i] = outputs_after(&fold, &head, NULL, 16);
+		assert_int_equal(lives[i].count, 1);
+		bytes_done(&lives[i].text);
+	}
+	assert_string_not_equal(lives[0].ids[0], lives[1].ids[0]);
+	change_done(&change);
+}
+
 static void outputs_wait_in_order_until_they_are_dropped(void **unused)
 {
 	struct fold fold = new_fold();
@@ -735,6 +757,7 @@ static const struct CMUnitTest contract_tests[] = {
 	cmocka_unit_test(a_stream_is_read_from_a_number_on),
 	cmocka_unit_test(a_stream_keeps_the_newest_entries),
 	cmocka_unit_test(numbers_of_a_stream_only_grow),
+	cmocka_unit_test(ids_of_outputs_are_of_one_life),
 	cmocka_unit_test(outputs_wait_in_order_until_they_are_dropped),
 	cmocka_unit_test(every_fold_that_was_loaded_is_listed),
 	cmocka_unit_test(folds_of_one_log_do_not_meet),
