@@ -158,6 +158,10 @@ SEEDS ?= 1 100
 sim: $(SIM)
 	@$(SIM) $(SEEDS)
 
+# The same over thousands of seeds, each chunk a line of LEDGER; what is in it is not run again.
+sim-campaign: $(SIM)
+	@tests/sim/campaign $(SEEDS) $(LEDGER)
+
 # Builds that are broken on purpose: each must fail, or the tests see nothing.
 broken:
 	@tests/broken/run
@@ -241,7 +245,7 @@ uninstall:
 sandbox: all $(LIVE)
 	@/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/live/test_sandbox.py
 
-.PHONY: fault all programs clean unit flow sim torture live rooms format lint warnings objects sanitizers check test demo bench \
+.PHONY: fault all programs clean unit flow sim sim-campaign torture live rooms format lint warnings objects sanitizers check test demo bench \
 	install uninstall sandbox \
 	fuzz fuzz-targets broken
 .SECONDARY:
