@@ -90,32 +90,30 @@ static bool seen_before(struct alerts *alerts, const struct finding *finding)
 	return false;
 }
 
-/* Ids older than the newest by more than a finding can come again are forgotten, now and then. */
+/* Ids older than the newest by more than a finding can come again are forgotten, now and then. They
+ * are gathered first: each that is taken out moves entries of the map. */
 static void forget_seen(struct alerts *alerts, int64_t newest)
 {
 	if (alerts->seen.count < SEEN_SWEEP || alerts->seen.count % SEEN_SWEEP)
 		return;
 	struct map_entry **sorted = map_sorted(&alerts->seen);
 	size_t count = alerts->seen.count;
+	char **old = memory_new(count, sizeof *old);
+	size_t old_count = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		int64_t *ts = sorted[i]->value;
-		struct view id = {sorted[i]->key, sorted[i]->key_size};
+		const int64_t *ts = sorted[i]->value;
 
-		if (newest - *ts <= SEEN_FOR_MS)
-			sorted[i] = NULL;
-		else
-			alerts_drop_state(alerts, "seen:", id);
-	}
-	for (size_t i = 0; i < count; i++) {
-		if (sorted[i]) {
-			char *id = memory_copy(sorted[i]->key, sorted[i]->key_size);
-
-			free(map_take(&alerts->seen, id, strlen(id)));
-			free(id);
-		}
+		if (newest - *ts > SEEN_FOR_MS)
+			old[old_count++] = memory_copy(sorted[i]->key, sorted[i]->key_size);
 	}
 	free(sorted);
+	for (size_t i = 0; i < old_count; i++) {
+		alerts_drop_state(alerts, "seen:", view_of(old[i]));
+		free(map_take(&alerts->seen, old[i], strlen(old[i])));
+		free(old[i]);
+	}
+	free(old);
 }
 
 /* An incident that not every receiver knows to have ended, and whose identity fires anew: its end

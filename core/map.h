@@ -32,7 +32,8 @@ void *map_take(struct map *map, const void *key, size_t key_size); /* removes; N
  * is that of the table. map_put and map_take during a walk are forbidden. */
 struct map_entry *map_next(const struct map *map, size_t *place);
 
-/* All entries by key (memcmp, shorter first); the array is the caller's, ended with free(). */
+/* All entries by key (memcmp, shorter first); the array is the caller's, ended with free(). map_put
+ * and map_take move entries: after one, none of the array may be looked at. */
 struct map_entry **map_sorted(const struct map *map);
 
 #endif

@@ -71,25 +71,29 @@ static void forget_model(struct detectors *detectors, struct model *model)
 	model_free(map_take(&detectors->models, model->name, strlen(model->name)));
 }
 
-/* Models that had no tick for long; returns when the next one will be due. */
+/* Models that had no tick for long; returns when the next one will be due. They are gathered first:
+ * each that is taken out moves entries of the map. */
 static int64_t forget_models(struct detectors *detectors, int64_t clock_ms)
 {
 	struct map_entry **sorted = map_sorted(&detectors->models);
 	size_t count = detectors->models.count;
+	struct model **idle = memory_new(count, sizeof(struct model *));
+	size_t idle_count = 0;
 	int64_t next_ms = INT64_MAX;
 
 	for (size_t i = 0; i < count; i++) {
 		struct model *model = sorted[i]->value;
 		int64_t due_ms = model->last_ms + IDLE_MAX_MS;
 
-		sorted[i] = due_ms < clock_ms ? sorted[i] : NULL;
-		if (!sorted[i] && due_ms < next_ms)
+		if (due_ms < clock_ms)
+			idle[idle_count++] = model;
+		else if (due_ms < next_ms)
 			next_ms = due_ms;
 	}
-	for (size_t i = 0; i < count; i++)
-		if (sorted[i])
-			forget_model(detectors, sorted[i]->value);
 	free(sorted);
+	for (size_t i = 0; i < idle_count; i++)
+		forget_model(detectors, idle[i]);
+	free(idle);
 	return next_ms;
 }
 

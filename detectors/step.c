@@ -260,10 +260,11 @@ static bool restore_cursor(struct detectors *detectors, struct view data)
 static bool restore_model(struct detectors *detectors, const char *name, struct view data)
 {
 	struct reader in = reader_of(data.data, data.size);
+
+	if (reader_varint(&in) != RECORD_VERSION || strlen(name) >= NAME_SIZE)
+		return false;
 	struct model *model = fold_model(detectors, name);
 
-	if (reader_varint(&in) != RECORD_VERSION)
-		return false;
 	model->last_ms = reader_zigzag(&in);
 	traffic_read(&model->traffic, &in);
 	return in.ok && in.at == in.end;

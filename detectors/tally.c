@@ -118,10 +118,12 @@ void tally_read(struct tally *tally, struct reader *in)
 	int64_t bin = 0;
 
 	for (uint64_t i = 0; i < count && in->ok; i++) {
-		bin += reader_zigzag(in);
+		int64_t step = reader_zigzag(in);
 		uint64_t times = reader_varint(in);
+		bool far = step < -(int64_t)UINT32_MAX || step > UINT32_MAX;
 
-		if (bin < INT32_MIN || bin > INT32_MAX || !times)
+		bin += far ? 0 : step;
+		if (far || bin < INT32_MIN || bin > INT32_MAX || !times)
 			in->ok = false;
 		else
 			tally_add(tally, (int32_t)bin, times);

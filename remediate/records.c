@@ -119,7 +119,10 @@ static enum rc restore_meta(
 	(void)name;
 	remediate->sequence = reader_varint(&reader);
 	remediate->unread = reader_varint(&reader);
-	view_copy(reader_sized(&reader), remediate->last_hash, sizeof remediate->last_hash);
+	struct view hash = reader_sized(&reader);
+
+	view_copy(hash, remediate->last_hash, sizeof remediate->last_hash);
+	reader.ok &= strspn(remediate->last_hash, "0123456789abcdef") == hash.size;
 	return reader.ok ? RC_OK : err_set(err, RC_FATAL, "state record meta is damaged");
 }
 

@@ -280,6 +280,33 @@ static void a_finding_that_comes_twice_counts_once(void **state)
 	teardown(&world);
 }
 
+static void ids_that_are_swept_away_are_the_old_ones(void **state)
+{
+	const int64_t day = 86400000;
+	struct world world;
+	char model[8];
+	(void)state;
+
+	start(&world);
+	for (int i = 0; i < 4096 - 16; i++)
+		find(&world, "old", "v1", "canary", VERDICT_OK, 1 + i);
+	for (int i = 0; i < 16; i++) {
+		snprintf(model, sizeof model, "m%d", i);
+		find(&world, model, "v2", "canary", VERDICT_ALARM, 8 * day);
+	}
+	for (int i = 0; i < 16; i++) {
+		snprintf(model, sizeof model, "m%d", i);
+		find(&world, model, "v2", "canary", VERDICT_OK, 8 * day + 1);
+	}
+	assert_int_equal(world.told_count, 32);
+	for (int i = 0; i < 16; i++) {
+		snprintf(model, sizeof model, "m%d", i);
+		find(&world, model, "v2", "canary", VERDICT_ALARM, 8 * day);
+	}
+	assert_int_equal(world.told_count, 32);
+	teardown(&world);
+}
+
 static void a_group_waits_then_tells_all_its_alerts_at_once(void **state)
 {
 	struct world world;
@@ -509,6 +536,7 @@ int main(void)
 		cmocka_unit_test(an_alert_resolves_when_the_last_of_its_alarms_has_closed),
 		cmocka_unit_test(superseded_becomes_ok_when_the_successor_is_judged),
 		cmocka_unit_test(a_finding_that_comes_twice_counts_once),
+		cmocka_unit_test(ids_that_are_swept_away_are_the_old_ones),
 		cmocka_unit_test(a_group_waits_then_tells_all_its_alerts_at_once),
 		cmocka_unit_test(what_was_told_is_repeated_only_after_the_repeat_interval),
 		cmocka_unit_test(a_resolved_notice_survives_a_restart),

@@ -10,6 +10,8 @@
 #include "core/map.h"
 #include "core/memory.h"
 #include "detectors/step.h"
+#include "detectors/tally.h"
+#include "detectors/traffic.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -807,6 +809,41 @@ static void a_model_without_a_tick_for_a_month_is_forgotten(void **state)
 	fold_free(fold);
 }
 
+static void all_models_without_a_tick_for_a_month_are_forgotten_and_no_other(void **state)
+{
+	const struct arm few = PRODUCTION(.n = 1);
+	struct fold *fold = fold_new();
+
+	(void)state;
+	for (int i = 0; i < 300; i++) {
+		char name[8];
+
+		snprintf(name, sizeof name, "m%d", i);
+		tick_of(fold, name, &few, 1);
+	}
+	fold->now_ms += TICK_MS;
+	fold_close(fold, fold->now_ms + 2000);
+	fold->now_ms += 20 * 86400000LL;
+	for (int i = 0; i < 300; i += 3) {
+		char name[8];
+
+		snprintf(name, sizeof name, "m%d", i);
+		tick_of(fold, name, &few, 1);
+	}
+	fold->now_ms += TICK_MS;
+	fold_close(fold, fold->now_ms + 2000);
+	fold->now_ms += 15 * 86400000LL;
+	idle(fold, 1);
+	assert_int_equal(detectors_counts(fold->detectors).models, 100);
+	for (int i = 0; i < 300; i++) {
+		char field[16];
+
+		snprintf(field, sizeof field, "model:m%d", i);
+		assert_int_equal(!!map_get(&fold->state, field, strlen(field)), i % 3 == 0);
+	}
+	fold_free(fold);
+}
+
 /* Segments, two models and all that may happen, in 400 ticks. */
 static void eventful(struct fold *fold)
 {
@@ -1016,6 +1053,45 @@ static void damaged_records_are_refused(void **state)
 	fold_free(fold);
 }
 
+static void records_that_no_fold_wrote_are_refused(void **state)
+{
+	CLEANUP(bytes_done) struct bytes field = {0};
+	CLEANUP(bytes_done) struct bytes model = {0};
+	CLEANUP(bytes_done) struct bytes bins = {0};
+	struct reader in;
+	struct tally tally = {0};
+	struct traffic traffic = {0};
+	struct fold *fold = fold_new();
+	struct err err;
+
+	(void)state;
+	/* The name of a model is too long. */
+	bytes_text(&field, "model:");
+	for (int i = 0; i < NAME_SIZE; i++)
+		bytes_text(&field, "m");
+	bytes_varint(&model, 1);
+	bytes_zigzag(&model, START_MS);
+	traffic_write(&traffic, &model);
+	assert_int_equal(
+		detectors_restore(fold->detectors, bytes_view(&field), bytes_view(&model), &err),
+		RC_FATAL);
+	field.size--;
+	assert_int_equal(
+		detectors_restore(fold->detectors, bytes_view(&field), bytes_view(&model), &err),
+		RC_OK);
+	/* A bin lies further from the one before than numbers reach. */
+	bytes_varint(&bins, 2);
+	bytes_zigzag(&bins, -49);
+	bytes_varint(&bins, 1);
+	bytes_zigzag(&bins, INT64_MIN);
+	bytes_varint(&bins, 1);
+	in = reader_of(bins.data, bins.size);
+	tally_read(&tally, &in);
+	assert_false(in.ok);
+	tally_done(&tally);
+	fold_free(fold);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1042,6 +1118,7 @@ int main(void)
 		cmocka_unit_test(a_successor_that_is_no_better_alarms_in_its_turn),
 		cmocka_unit_test(a_release_of_production_leaves_the_alarm_of_a_candidate_open),
 		cmocka_unit_test(a_model_without_a_tick_for_a_month_is_forgotten),
+		cmocka_unit_test(all_models_without_a_tick_for_a_month_are_forgotten_and_no_other),
 		cmocka_unit_test(restarts_change_nothing),
 		cmocka_unit_test(how_ticks_are_spread_over_records_changes_nothing),
 		cmocka_unit_test(a_record_is_folded_once_and_a_lost_one_is_counted),
@@ -1049,6 +1126,7 @@ int main(void)
 		cmocka_unit_test(a_new_life_of_ingest_starts_at_its_first_record),
 		cmocka_unit_test(sparse_traffic_is_judged_slowly),
 		cmocka_unit_test(damaged_records_are_refused),
+		cmocka_unit_test(records_that_no_fold_wrote_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

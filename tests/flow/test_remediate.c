@@ -606,6 +606,26 @@ static void a_target_without_status_is_verified_after_redis_was_lost_too(void **
 	teardown(&world);
 }
 
+static void a_hash_that_is_none_is_no_state(void **state)
+{
+	CLEANUP(bytes_done) struct bytes data = {0};
+	const char hash[] = "ca0bccfd667f46b2ecba31aa4e149556\215c6e10823becffe88e3c832e0f737ae";
+	struct world world;
+	struct err err;
+	(void)state;
+
+	setup(&world, MODE_AUTO, true);
+	load(&world);
+	bytes_varint(&data, 2);
+	bytes_varint(&data, 0);
+	bytes_sized(&data, hash, sizeof hash - 1);
+	assert_int_equal(
+		remediate_restore(world.remediate, view_of("meta:"), bytes_view(&data), &err),
+		RC_FATAL);
+	assert_non_null(strstr(err.text, "meta"));
+	teardown(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -629,6 +649,7 @@ int main(void)
 		cmocka_unit_test(after_redis_was_lost_what_the_log_leaves_open_is_gone_on_with),
 		cmocka_unit_test(a_skip_that_nobody_was_told_of_is_told_after_redis_was_lost),
 		cmocka_unit_test(a_target_without_status_is_verified_after_redis_was_lost_too),
+		cmocka_unit_test(a_hash_that_is_none_is_no_state),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
