@@ -138,15 +138,15 @@ fuzz:
 		CFLAGS="-O1 -g -Wno-unknown-warning-option" fuzz-targets
 	@tests/fuzz/run
 
-# ---- fault: rounds of an incident under faults; the ledger says which seeds are done. KIND= kills or points; ROUNDS=, LEDGER=.
+# ---- fault: rounds of faults on these programs; the ledger says which seeds are done. KIND=, ROUNDS=, SEED=, LEDGER=, BROKEN=
 
 KIND ?= kills
 ROUNDS ?= 1
 LEDGER ?= build/faults.jsonl
 
-fault: all
-	@$(if $(filter points,$(KIND)),$(MAKE) --no-print-directory CRASH_POINTS=1 all)
-	@/usr/bin/python3 tests/fault/campaign.py --kind $(KIND) --rounds $(ROUNDS) --ledger $(LEDGER)
+fault:
+	@/usr/bin/python3 tests/fault/campaign.py --kind $(KIND) --rounds $(ROUNDS) --ledger $(LEDGER) \
+		$(if $(SEED),--seed $(SEED)) $(if $(BROKEN),--broken $(BROKEN))
 
 # ---- checks
 
