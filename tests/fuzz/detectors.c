@@ -8,7 +8,7 @@
 #include "ports/store.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { TICK_MS = 5000, WINDOWS_MAX = 24, ORDERS_MAX = 100, AGAIN_MAX = 20, TICKS_MAX = 80 };
+enum { TICK_MS = 5000, WINDOWS_MAX = 24, ORDERS_MAX = 100, AGAIN_MAX = 20, TICKS_MAX = 60 };
 
 static char any[] = "*", nothing[] = "";
 static struct config_model models[] = {{.match_model = any,
