@@ -1,13 +1,15 @@
 """The kinds of rounds. A new kind is one class: which worlds, which plagues (see Round in round.py)."""
 import collections
 import itertools
+import signal
 import threading
 import time
 
 import outside
 import test_alerts
 import test_remediate
-from round import RESTART, Round, World, wait
+from round import RESTART, Round, World, phase, wait
+from servers import Broker, Redis
 
 STEP = ("store.after_load", "store.before_advance", "store.after_advance")
 OUTBOX = ("outbox.before_write", "outbox.after_write", "outbox.before_drop", "outbox.after_drop")
@@ -190,4 +192,49 @@ class Outside(Round):
         super().heal()
 
 
-KINDS = {kind.name: kind for kind in (Kills, Points, Effects, Outside)}
+class Zombies(Round):
+    """Two processes of every service; the one at work is frozen until the other has taken over, and wakes up."""
+
+    name = "zombies"
+    STORM = 100
+
+    def world(self):
+        world = World(self)
+        for name in POINTS:
+            world.services[f"{name}.twin"] = self.service(name, "--config", world.chain.config, "--metrics", "127.0.0.1:0")
+        return world
+
+    def plagues(self):
+        return [self._freezing(name, world.services[name], world.services[f"{name}.twin"])
+                for world in self.worlds for name in POINTS]
+
+    def _freezing(self, name, *twins):
+        while True:
+            at_work = [service for service in twins if phase(service) == "at work"]
+            victim = self.chance.choice(at_work or twins)
+            if self.chance.random() < 0.2:
+                self.kill(name, victim)
+                yield RESTART
+                victim.start()
+            else:
+                self.check_running(name, victim)
+                victim.signal(signal.SIGSTOP)
+                self.faults[f"freeze {name}"] += 1
+                yield self.chance.uniform(6, 11) if name in OWNED else self.chance.uniform(0.5, 6)
+                victim.signal(signal.SIGCONT)
+            yield self.chance.uniform(0.5, 4)
+
+    def heal(self):
+        """The twins have to go: the oracles stop ingest, and look at one."""
+        for name, service in self.each_service():
+            if service.running():
+                service.signal(signal.SIGCONT)
+        super().heal()
+        for world in self.worlds:
+            for name in POINTS:
+                self.facts["takeovers"] += sum(service.stderr.read_text().count("event=active")
+                                               for service in (world.services[name], world.services[f"{name}.twin"]))
+                world.services.pop(f"{name}.twin").kill()
+
+
+KINDS = {kind.name: kind for kind in (Kills, Points, Effects, Zombies, Outside, Redis, Broker)}
