@@ -138,7 +138,8 @@ fuzz:
 		CFLAGS="-O1 -g -Wno-unknown-warning-option" fuzz-targets
 	@tests/fuzz/run
 
-# ---- fault: rounds of faults on these programs; the ledger says which seeds are done. KIND=, ROUNDS=, SEED=, LEDGER=, BROKEN=
+# ---- fault: rounds of faults on these programs; the ledger says which seeds are done.
+# KIND=, ROUNDS=, SEED=, STORM=, LEDGER=, BROKEN=
 
 KIND ?= kills
 ROUNDS ?= 1
@@ -146,7 +147,11 @@ LEDGER ?= build/faults.jsonl
 
 fault:
 	@/usr/bin/python3 tests/fault/campaign.py --kind $(KIND) --rounds $(ROUNDS) --ledger $(LEDGER) \
-		$(if $(SEED),--seed $(SEED)) $(if $(BROKEN),--broken $(BROKEN))
+		$(if $(SEED),--seed $(SEED)) $(if $(STORM),--storm $(STORM)) $(if $(BROKEN),--broken $(BROKEN))
+
+# docs/faults.md, from the ledger beside it.
+faults-page:
+	@/usr/bin/python3 tests/fault/report.py
 
 # ---- checks
 
@@ -245,7 +250,7 @@ uninstall:
 sandbox: all $(LIVE)
 	@/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/live/test_sandbox.py
 
-.PHONY: fault all programs clean unit flow sim sim-campaign torture live rooms format lint warnings objects sanitizers check test demo bench \
+.PHONY: fault faults-page all programs clean unit flow sim sim-campaign torture live rooms format lint warnings objects sanitizers check test demo bench \
 	install uninstall sandbox \
 	fuzz fuzz-targets broken
 .SECONDARY:

@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT / "tests" / "live"))
 
 import chain as chains                                      # noqa: E402
 import conftest                                             # noqa: E402
+import round as rounds                                      # noqa: E402
 from confluent_kafka.admin import AdminClient               # noqa: E402
 from kinds import KINDS                                     # noqa: E402
 
@@ -86,7 +87,12 @@ def clean(servers):
         done.result(60)
 
 
-def play(kind, seed, servers, of, broken):
+def command_of(options, seed):
+    more = [f"{name}={value}" for name, value in (("STORM", options.storm), ("BROKEN", options.broken)) if value]
+    return " ".join(["make fault", f"KIND={options.kind}", f"SEED={seed}", *more])
+
+
+def play(kind, seed, servers, broken):
     """One round as a line of the ledger. Where it was wrong its logs stay."""
     directory = WORK / f"{kind.name}{'-' + broken if broken else ''}-{seed}"
     shutil.rmtree(directory, ignore_errors=True)
@@ -99,11 +105,9 @@ def play(kind, seed, servers, of, broken):
         (directory / "wrong").write_text(wrong)
     if not wrong:
         shutil.rmtree(directory)
-    command = f"make fault KIND={kind.name} SEED={seed}" + (f" BROKEN={broken}" if broken else "")
-    return {"kind": kind.name, "seed": seed, **({"broken": broken} if broken else {}), "commit": of, "command": command,
-            "faults": dict(sorted(one.faults.items())), "phases": dict(sorted(one.phases.items())),
-            "facts": dict(sorted(one.facts.items())), "wrong": wrong and wrong[:1000],
-            "seconds": round(time.monotonic() - begin, 1)}
+    counts = {name: dict(sorted(getattr(one, name).items())) for name in ("faults", "phases", "facts")}
+    return {"kind": kind.name, "seed": seed, **({"broken": broken} if broken else {}), **counts,
+            "wrong": wrong and wrong[:1000], "seconds": round(time.monotonic() - begin, 1)}
 
 
 def seeds(options):
@@ -120,14 +124,18 @@ def main():
     parser.add_argument("--rounds", type=int, default=1, help="of seeds that are not in the ledger")
     parser.add_argument("--seed", type=int, help="this one, whether or not it is in the ledger")
     parser.add_argument("--ledger", type=Path, default=ROOT / "build" / "faults.jsonl")
+    parser.add_argument("--storm", type=int, help="seconds of it, other than the kind's")
     parser.add_argument("--broken", metavar="NAME", help="a patch: a round of its programs must go wrong")
     options = parser.parse_args()
     kind, of, failed = KINDS[options.kind], commit(), 0
+    kind.STORM = options.storm or kind.STORM
+    if options.broken:
+        rounds.PATIENCE = 90                                 # it will wait in vain
     stage(kind, options.broken)
     servers = conftest.Servers(WORK / f"servers-{os.getpid()}")
     try:
         for seed in seeds(options):
-            line = play(kind, seed, servers, of, options.broken)
+            line = {**play(kind, seed, servers, options.broken), "commit": of, "command": command_of(options, seed)}
             with open(options.ledger, "a") as ledger:
                 ledger.write(json.dumps(line) + "\n")
             say(f"{kind.name} seed {seed}: {sum(line['faults'].values())} faults, {line['seconds']} s,",

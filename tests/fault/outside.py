@@ -125,6 +125,7 @@ class Deployments(Outside):
 
     def __init__(self):
         self.models, self.effects, self.calls = {}, collections.defaultdict(list), collections.Counter()
+        self.called = {}                                    # key: when first, in ms
         self._lock = threading.Lock()
         super().__init__()
 
@@ -150,6 +151,7 @@ class Deployments(Outside):
 
     def _roll_back(self, model, state, key):
         self.calls[key] += 1
+        self.called.setdefault(key, int(time.time() * 1000))
         if key not in self.effects[model]:
             self.effects[model].append(key)
             state.update(production=state["before"], changed=time.monotonic())

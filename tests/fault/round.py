@@ -197,6 +197,7 @@ class World:
             effects = self.deployments.effects[model]
             assert len(effects) == incidents[model], f"{model}: {incidents[model]} incidents, rollbacks {effects}"
             assert self.deployments.models[model]["production"] == "7", self.deployments.models[model]
+        self._check_intended()
         by_id = collections.defaultdict(list)
         for record in self._records("actions"):
             by_id[record["id"]].append(record["state"])
@@ -206,6 +207,17 @@ class World:
             assert states.count("done") == 1 and "verified" in states, dict(by_id)
         self.round.facts["rollbacks"] += len(acted)
         self.round.facts["calls"] += sum(self.deployments.calls.values())
+
+    def _check_intended(self):
+        """Nothing was called before the log had its INTENT."""
+        intended = {}
+        for messages in chains.read_log(self.round.servers.brokers, f"{self.chain.prefix}.actions").values():
+            for _, at, _, value in messages:
+                record = json.loads(value)
+                if record["state"] == "intent":
+                    intended.setdefault(record["id"], at)
+        for key, at in self.deployments.called.items():
+            assert key in intended and intended[key] <= at, f"{key} was called at {at}, its intent is of {intended.get(key)}"
 
     def _incidents(self):
         return {model: 1 for model in self.models}

@@ -23,7 +23,7 @@ class Redis(Round):
     """Redis killed, paused, emptied, out of memory, its disk full, replaced by a replica that lags or has nothing."""
 
     name = "redis"
-    STORM = 110
+    STORM = 120
 
     def world(self):
         return Rebuilt(self)
@@ -36,11 +36,12 @@ class Redis(Round):
         strikes = {"kill": self._kill, "kill twice": self._kill_twice, "lagging replica": self._lagging_replica,
                    "empty replica": self._empty_replica, "FLUSHALL": self._flush, "out of memory": self._out_of_memory,
                    "disk full": self._disk_full, "pause": self._pause}
+        order = [*strikes, "kill", "kill", "kill", "kill twice", "lagging replica", "lagging replica"]
         while True:
-            for name in self.chance.sample([*strikes], len(strikes)):
+            for name in self.chance.sample(order, len(order)):
                 yield from strikes[name]()
                 self.faults[f"redis {name}"] += 1
-                yield self.chance.uniform(1.5, 4)
+                yield self.chance.uniform(0.8, 3.5)
 
     def _kill(self):
         self.servers.kill_redis()
@@ -89,8 +90,8 @@ class Redis(Round):
     def _disk_full(self):
         """Not a byte more fits into the append-only file; Redis then refuses all writes."""
         pid = int((self.servers.directory / "redis" / "pid").read_text())
-        size = max(path.stat().st_size for path in self._data().glob("*.incr.aof"))
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        written = max(self._data().glob("*.incr.aof"), key=lambda path: path.stat().st_mtime)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (written.stat().st_size, resource.RLIM_INFINITY))
         yield self.chance.uniform(2, 5)
         self.facts["writes refused for the full disk"] += "aof_last_write_status:err" in self.servers.redis_cli("info", "persistence")
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
@@ -156,7 +157,7 @@ class Broker(Round):
         for name in itertools.cycle(self.chance.sample([*strikes], len(strikes))):
             yield from strikes[name]()
             self.faults[f"broker {name.split()[0]}"] += 1
-            yield self.chance.uniform(2, 6)
+            yield self.chance.uniform(1, 4)
 
     def _kill(self):
         self.servers.kill_kafka()
