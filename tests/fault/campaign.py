@@ -127,7 +127,7 @@ def main():
     parser.add_argument("--storm", type=int, help="seconds of it, other than the kind's")
     parser.add_argument("--broken", metavar="NAME", help="a patch: a round of its programs must go wrong")
     options = parser.parse_args()
-    kind, of, failed = KINDS[options.kind], commit(), 0
+    kind, of, passed, failed = KINDS[options.kind], commit(), 0, 0
     kind.STORM = options.storm or kind.STORM
     if options.broken:
         rounds.PATIENCE = 90                                 # it will wait in vain
@@ -140,10 +140,12 @@ def main():
                 ledger.write(json.dumps(line) + "\n")
             say(f"{kind.name} seed {seed}: {sum(line['faults'].values())} faults, {line['seconds']} s,",
                 f"WRONG: {line['wrong']}" if line["wrong"] else "right")
-            failed += bool(line["wrong"]) != bool(options.broken)
+            good = bool(line["wrong"]) == bool(options.broken)
+            passed, failed = passed + good, failed + (not good)
     finally:
         servers.close()
         shutil.rmtree(servers.directory, ignore_errors=True)
+    print(f"{passed} passed, {failed} failed")
     return failed > 0
 
 

@@ -8,6 +8,7 @@ import time
 import outside
 import test_alerts
 import test_remediate
+from gap import Gap
 from round import RESTART, Round, World, phase, wait
 from servers import Broker, Redis
 
@@ -237,4 +238,4 @@ class Zombies(Round):
                 world.services.pop(f"{name}.twin").kill()
 
 
-KINDS = {kind.name: kind for kind in (Kills, Points, Effects, Zombies, Outside, Redis, Broker)}
+KINDS = {kind.name: kind for kind in (Kills, Points, Effects, Zombies, Outside, Redis, Broker, Gap)}

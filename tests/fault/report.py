@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """docs/faults.md from docs/faults.jsonl: `report.py` writes it, `report.py --check` fails where it is not what the ledger gives.
 
 A line of the ledger is an object with kind, command, commit, wrong (0, or what was wrong) and seconds; seed, or first and

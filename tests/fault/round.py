@@ -36,7 +36,7 @@ class Load(threading.Thread):
     def __init__(self, brokers, topic, deployments, swings, per_second, seed):
         super().__init__(daemon=True)
         self._producer = Producer({"bootstrap.servers": brokers, "partitioner": "murmur2_random", "linger.ms": 5,
-                                   "compression.type": "lz4", "message.timeout.ms": 1000 * PATIENCE})
+                                   "compression.type": "lz4", "message.timeout.ms": 1000 * PATIENCE, "log_level": 2})
         self._topic, self._deployments, self._per_second = topic, deployments, per_second
         self._models, self._swings = [*deployments.models, *swings], {name: n for n, name in enumerate(swings)}
         self._random, self._done = random.Random(seed), threading.Event()
