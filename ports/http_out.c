@@ -384,9 +384,15 @@ static int64_t retry_after_ms(CURL *easy)
 	return (seconds < RETRY_AFTER_S_MAX ? seconds : RETRY_AFTER_S_MAX) * 1000;
 }
 
+/* libcurl also takes "HTTP/29099" for a status. */
+static bool is_status(long status)
+{
+	return status >= 100 && status <= 999;
+}
+
 static enum http_fate fate_of(const struct call *call, CURLcode code, long status)
 {
-	if (code == CURLE_OK || (call->cut && status))
+	if ((code == CURLE_OK || call->cut) && is_status(status))
 		return HTTP_ANSWERED;
 	if (call->sent)
 		return HTTP_UNKNOWN;
@@ -403,6 +409,8 @@ static void explain(const struct call *call, CURLcode code, char reason[static 2
 	else if (call->header_bytes > HEADER_BYTES_MAX)
 		snprintf(reason, 256, "%.150s answered with headers of more than %d bytes",
 			call->where, HEADER_BYTES_MAX);
+	else if (code == CURLE_OK)
+		snprintf(reason, 256, "%.150s answered without a status of HTTP", call->where);
 	else
 		snprintf(reason, 256, "%.100s: %.150s", call->where, says);
 }

@@ -40,7 +40,7 @@ static void claim_outcome(const struct http_outcome *outcome)
 		CLAIM(outcome->reason[0]);
 		return;
 	}
-	CLAIM(outcome->status >= 0 && outcome->status <= 999);
+	CLAIM(outcome->status >= 100 && outcome->status <= 999);
 	CLAIM(outcome->retry_after_ms >= -1);
 	CLAIM(outcome->retry_after_ms <= 30LL * 24 * 3600 * 1000);
 	CLAIM(outcome->body.size <= 1000);

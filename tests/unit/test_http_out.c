@@ -88,6 +88,7 @@ static void behave(int socket, const char *path)
 			"HTTP/1.1 503 No\r\nRetry-After: soon\r\nContent-Length: 0\r\n\r\n"},
 		{"/short", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello"},
 		{"/not-http", "hello, this is no HTTP\r\n\r\n"},
+		{"/no-status", "HTTP/29099 07\r\nContent-Length: 0\r\n\r\n"},
 	};
 
 	for (size_t i = 0; i < COUNT(answers); i++)
@@ -396,6 +397,7 @@ static void what_was_sent_without_a_whole_answer_is_unknown(void **state)
 		{"/drop", HTTP_UNKNOWN, 0},
 		{"/short", HTTP_UNKNOWN, 0},
 		{"/not-http", HTTP_UNKNOWN, 0},
+		{"/no-status", HTTP_UNKNOWN, 0},
 		{"/headers", HTTP_UNKNOWN, 0},
 	};
 
