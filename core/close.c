@@ -1,6 +1,7 @@
 /* core/close.c: close records as bytes.
- * THINKS. Version 1: 'C', 1, sequence, watermark, offset, the digest of a configuration that takes
- * effect (empty: none), then the ticks with their windows as sized blobs (window_blob.c). */
+ * THINKS. Version 2: 'C', 2, sequence, watermark, offset, whole_from, cut, the digest of a
+ * configuration that takes effect (empty: none), then the ticks with their windows as sized blobs
+ * (window_blob.c). Version 1 is without whole_from and cut. */
 #include "core/close.h"
 
 #include "core/memory.h"
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOB_MARK = 'C', BLOB_VERSION = 1 };
+enum { BLOB_MARK = 'C', BLOB_VERSION = 2 };
 
 static void tick_done(struct closed_tick *tick)
 {
@@ -48,6 +49,8 @@ void close_record_to_blob(const struct close_record *record, struct bytes *out)
 	bytes_varint(out, record->sequence);
 	bytes_zigzag(out, record->watermark_ms);
 	bytes_zigzag(out, record->offset);
+	bytes_zigzag(out, record->whole_from_ms);
+	bytes_varint(out, record->cut);
 	bytes_sized(
 		out, record->config_digest, record->configured ? strlen(record->config_digest) : 0);
 	bytes_varint(out, record->tick_count);
@@ -89,11 +92,19 @@ static bool read_tick(struct reader *reader, struct closed_tick *tick)
 
 static bool read_record(struct reader *reader, struct close_record *record)
 {
-	if (reader_varint(reader) != BLOB_MARK || reader_varint(reader) != BLOB_VERSION)
+	if (reader_varint(reader) != BLOB_MARK)
+		return false;
+	uint64_t version = reader_varint(reader);
+
+	if (!version || version > BLOB_VERSION)
 		return false;
 	record->sequence = reader_varint(reader);
 	record->watermark_ms = reader_zigzag(reader);
 	record->offset = reader_zigzag(reader);
+	if (version > 1) {
+		record->whole_from_ms = reader_zigzag(reader);
+		record->cut = reader_varint(reader);
+	}
 	struct view digest = reader_sized(reader);
 
 	if (digest.size >= sizeof record->config_digest || memchr(digest.data, '\0', digest.size))

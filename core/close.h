@@ -24,7 +24,10 @@ struct close_record {
 	int64_t offset;       /* of the first message not yet contained */
 	struct closed_tick *ticks;
 	size_t tick_count;
-	bool configured; /* a configuration takes effect with this record: digest below */
+	int64_t whole_from_ms; /* ticks that begin before are without what a gap in the log took */
+	uint64_t cut;          /* snapshots are made behind this record (core/snapshot.h): the
+				  number of the cut; 0 = none */
+	bool configured;       /* a configuration takes effect with this record: digest below */
 	char config_digest[65];
 };
 

@@ -55,6 +55,7 @@ struct config_time {
 	int64_t max_ahead_ms; /* newer than append time + this: E_FUTURE; -1 = off */
 	int64_t lateness_ms;  /* a tick closes so long after its end */
 	int64_t max_late_ms;  /* later than this: counted as late only */
+	int64_t rebuild_ms;   /* so far back after a loss of Redis, by snapshots; -1 = off: all */
 };
 
 struct config_limits {

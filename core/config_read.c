@@ -112,6 +112,14 @@ static const struct key time_keys[] = {
 		.high = DAY_MS,
 		.fallback = "10m",
 		.help = "An event later than this is counted as late only."},
+	{.name = "rebuild",
+		.type = &type_duration_or_off,
+		.offset = offsetof(struct config, time.rebuild_ms),
+		.low = SECOND_MS,
+		.high = 30LL * DAY_MS,
+		.fallback = "1d",
+		.help = "How far back windows are rebuilt after a loss of Redis: a snapshot is "
+			"written every quarter of it. Off: as far as the log reaches."},
 };
 
 static const struct key limit_keys[] = {

@@ -27,6 +27,8 @@ struct detectors {
 	char epoch[EPOCH_MAX]; /* of ingest's fold; "" before the first */
 	uint64_t next;
 	uint64_t gaps, records_lost;
+	int64_t whole_from_ms; /* as the last record told */
+	struct cut cut;        /* sequence 0: none whose snapshot is to be written */
 	bool cursor_dirty;
 	struct map models;     /* name -> struct model * */
 	int64_t next_due_ms;   /* nothing falls silent, and no model is forgotten, before */

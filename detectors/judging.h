@@ -6,11 +6,13 @@
 
 #include "detectors/step.h"
 #include "ports/outbox.h"
+#include "ports/snapshots.h"
 
 struct judging_ports {               /* shared by all of a process */
 	const struct config *config; /* the one that is in effect */
 	struct store *store;
 	struct log_writer *writer;
+	struct snapshot_search *search;
 	const char *prefix;
 };
 
@@ -20,6 +22,8 @@ struct judging {
 	int32_t number;
 	struct detectors *detectors; /* NULL: to be loaded */
 	struct head head, ingest_head;
+	struct cut
+		restored; /* with which ingest's life under ingest_head began; sequence 0: none */
 	struct outbox *outbox;
 	int64_t looked_at; /* at ingest's head, monotonic */
 	int64_t load_at;   /* not before */
@@ -28,10 +32,11 @@ struct judging {
 };
 
 struct judging *judging_new(const struct judging_ports *ports, const char *topic, int32_t number);
-void judging_free(struct judging *judging);
+void judging_free(struct judging *judging, const struct judging_ports *ports);
 
-/* Loads the fold. RC_NONE: not yet: ingest has not begun (err says so), or it failed a moment ago.
- * RC_RETRY, RC_FATAL: not loaded. */
+/* Loads the fold. Where nothing is stored and ingest began with a snapshot, it begins with its own
+ * of the same cut. RC_NONE: not yet: ingest has not begun (err says so), it failed a moment ago, or
+ * snapshots are being looked for. RC_RETRY, RC_FATAL: not loaded. */
 enum rc judging_load(
 	struct judging *judging, const struct judging_ports *ports, struct err *err) MUST_CHECK;
 

@@ -23,7 +23,7 @@ struct room {
 	struct service service;
 	struct judging_ports ports;
 	struct log *log;
-	char findings[280];
+	char findings[280], state[280];
 	struct share share;
 	struct judging **judgings;
 	size_t count;
@@ -35,21 +35,23 @@ struct room {
 static enum rc open_ports(struct room *room, struct err *err)
 {
 	const struct config *config = &room->service.config;
-	const char *const outputs[] = {room->findings};
+	const char *const outputs[] = {room->findings, room->state};
 
 	room->ports.config = config;
 	room->ports.prefix = config->kafka.prefix;
 	snprintf(room->findings, sizeof room->findings, "%s.%s", config->kafka.prefix,
 		TOPIC_FINDINGS);
+	snprintf(room->state, sizeof room->state, "%s.%s", config->kafka.prefix, TOPIC_STATE);
 	TRY(store_open(&config->redis, &room->ports.store, err));
 	TRY(log_open(&config->kafka, "modelwatch-detectors", &room->log, err));
-	return log_writer_open(room->log, outputs, 1, &room->ports.writer, err);
+	room->ports.search = snapshot_search_open(room->log, config->kafka.prefix);
+	return log_writer_open(room->log, outputs, 2, &room->ports.writer, err);
 }
 
 static void drop_partitions(struct room *room)
 {
 	for (size_t i = 0; i < room->count; i++)
-		judging_free(room->judgings[i]);
+		judging_free(room->judgings[i], &room->ports);
 	free(room->judgings);
 	room->judgings = NULL;
 	room->count = 0;
@@ -59,6 +61,7 @@ static void close_room(struct room *room)
 {
 	drop_partitions(room);
 	share_done(&room->share);
+	snapshot_search_close(room->ports.search);
 	log_writer_close(room->ports.writer);
 	log_close(room->log);
 	store_close(room->ports.store);
@@ -87,7 +90,7 @@ static void follow_share(struct room *room)
 
 		if (share_has(&room->share, judging->topic, judging->number))
 			continue;
-		judging_free(judging);
+		judging_free(judging, &room->ports);
 		room->judgings[i] = room->judgings[--room->count];
 	}
 	for (size_t i = 0; i < room->share.count; i++) {

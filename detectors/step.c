@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECORD_VERSION = 1 };
+enum { RECORD_VERSION = 1, CURSOR_VERSION = 2 /* 1: without whole_from */ };
 
 struct detectors *detectors_new(const struct config *config, const char *log_name)
 {
@@ -96,22 +96,28 @@ static void fold_tick(struct detectors *detectors, const struct closed_tick *tic
 	model->last_ms = tick->to_ms;
 	if (model->last_ms + IDLE_MAX_MS < detectors->next_due_ms)
 		detectors->next_due_ms = model->last_ms + IDLE_MAX_MS;
+	detectors->counts.ticks++;
+	if (tick->from_ms < detectors->whole_from_ms)
+		return;
 	traffic_tick(&model->traffic, tick);
 	fold_end_comparisons(detectors, model, tick);
 	fold_refer(model);
 	fold_take_windows(detectors, model, tick);
 	judge_touched(detectors, model, tick);
-	detectors->counts.ticks++;
 }
 
-bool detectors_follow(struct detectors *detectors, const char *epoch)
+bool detectors_follow(struct detectors *detectors, const char *epoch, const struct cut *restored)
 {
 	bool another = detectors->epoch[0] && strcmp(detectors->epoch, epoch) != 0;
+	bool goes_on = restored && strcmp(detectors->epoch, restored->epoch) == 0 &&
+		       detectors->next == restored->sequence + 1;
 
 	if (strcmp(detectors->epoch, epoch) == 0)
 		return false;
 	snprintf(detectors->epoch, sizeof detectors->epoch, "%s", epoch);
 	detectors->cursor_dirty = true;
+	if (goes_on)
+		return false;
 	detectors->next = 1;
 	if (!another)
 		return false;
@@ -137,17 +143,18 @@ uint64_t detectors_next(const struct detectors *detectors)
 	return detectors->next;
 }
 
-/* Nobody was silent in what is lost. */
-static void note_gap(struct detectors *detectors, const struct close_record *record)
+/* All ticks that end before have been folded, with this record. */
+static int64_t clock_of(const struct detectors *detectors, const struct close_record *record)
 {
-	int64_t until_ms = record->tick_count
-				   ? record->ticks[0].from_ms
-				   : record->watermark_ms - detectors->config->time.lateness_ms;
+	return record->watermark_ms - detectors->config->time.lateness_ms;
+}
+
+/* Nobody was silent in what is lost. */
+static void excuse_silence(struct detectors *detectors, int64_t until_ms)
+{
 	struct map_entry *entry;
 	size_t place = 0;
 
-	detectors->gaps++;
-	detectors->records_lost += record->sequence - detectors->next;
 	while ((entry = map_next(&detectors->models, &place))) {
 		struct model *model = entry->value;
 
@@ -158,20 +165,66 @@ static void note_gap(struct detectors *detectors, const struct close_record *rec
 	detectors->next_due_ms = INT64_MIN;
 }
 
+static void note_gap(struct detectors *detectors, const struct close_record *record)
+{
+	detectors->gaps++;
+	detectors->records_lost += record->sequence - detectors->next;
+	excuse_silence(detectors,
+		record->tick_count ? record->ticks[0].from_ms : clock_of(detectors, record));
+}
+
+/* A gap in ingest's log: the ticks of that time are not what happened, and judge nothing. */
+static void note_holes(struct detectors *detectors, const struct close_record *record)
+{
+	int64_t clock_ms = clock_of(detectors, record);
+
+	if (record->whole_from_ms == detectors->whole_from_ms)
+		return;
+	detectors->whole_from_ms = record->whole_from_ms;
+	excuse_silence(
+		detectors, record->whole_from_ms > clock_ms ? clock_ms : record->whole_from_ms);
+}
+
+static void note_cut(struct detectors *detectors, const struct close_record *record)
+{
+	CLEANUP(bytes_done) struct bytes data = {0};
+
+	if (!record->cut)
+		return;
+	detectors->cut = (struct cut){.sequence = record->sequence,
+		.number = record->cut,
+		.watermark_ms = record->watermark_ms,
+		.offset = record->offset};
+	view_copy(view_of(detectors->epoch), detectors->cut.epoch, sizeof detectors->cut.epoch);
+	cut_write(&detectors->cut, &data);
+	change_put(&detectors->waiting, TABLE_STATE, view_of(FIELD_SNAPSHOT), bytes_view(&data));
+}
+
 void detectors_close(struct detectors *detectors, const struct close_record *record)
 {
 	if (record->sequence < detectors->next)
 		return;
 	if (record->sequence > detectors->next)
 		note_gap(detectors, record);
+	note_holes(detectors, record);
 	detectors->next = record->sequence + 1;
 	detectors->cursor_dirty = true;
 	for (size_t i = 0; i < record->tick_count; i++)
 		fold_tick(detectors, &record->ticks[i]);
 	if (record->watermark_ms > 0)
-		fold_time_passes(
-			detectors, record->watermark_ms - detectors->config->time.lateness_ms);
+		fold_time_passes(detectors, clock_of(detectors, record));
+	note_cut(detectors, record);
 	detectors->counts.records++;
+}
+
+const struct cut *detectors_cut(const struct detectors *detectors)
+{
+	return detectors->cut.sequence ? &detectors->cut : NULL;
+}
+
+void detectors_cut_taken(struct detectors *detectors)
+{
+	detectors->cut = (struct cut){0};
 }
 
 static void put_comparison(struct detectors *detectors, struct comparison *comparison)
@@ -221,11 +274,12 @@ static void put_cursor(struct detectors *detectors)
 
 	if (!detectors->cursor_dirty)
 		return;
-	bytes_varint(&data, RECORD_VERSION);
+	bytes_varint(&data, CURSOR_VERSION);
 	bytes_sized(&data, detectors->epoch, strlen(detectors->epoch));
 	bytes_varint(&data, detectors->next);
 	bytes_varint(&data, detectors->gaps);
 	bytes_varint(&data, detectors->records_lost);
+	bytes_zigzag(&data, detectors->whole_from_ms);
 	change_put(&detectors->waiting, TABLE_STATE, view_of("cursor"), bytes_view(&data));
 	detectors->cursor_dirty = false;
 }
@@ -247,13 +301,16 @@ void detectors_change(struct detectors *detectors, struct change *change)
 static bool restore_cursor(struct detectors *detectors, struct view data)
 {
 	struct reader in = reader_of(data.data, data.size);
+	uint64_t version = reader_varint(&in);
 
-	if (reader_varint(&in) != RECORD_VERSION)
+	if (!version || version > CURSOR_VERSION)
 		return false;
 	view_copy(reader_sized(&in), detectors->epoch, sizeof detectors->epoch);
 	detectors->next = reader_varint(&in);
 	detectors->gaps = reader_varint(&in);
 	detectors->records_lost = reader_varint(&in);
+	if (version > 1)
+		detectors->whole_from_ms = reader_zigzag(&in);
 	return in.ok && in.at == in.end;
 }
 
@@ -289,6 +346,10 @@ enum rc detectors_restore(void *context, struct view field, struct view data, st
 	view_copy(field, name, sizeof name);
 	if (strcmp(name, "cursor") == 0)
 		good = restore_cursor(detectors, data);
+	else if (strcmp(name, FIELD_SNAPSHOT) == 0)
+		good = cut_read(data, &detectors->cut);
+	else if (strcmp(name, FIELD_RESTORED) == 0)
+		good = true;
 	else if (strncmp(name, "model:", 6) == 0)
 		good = restore_model(detectors, name + 6, data);
 	else if (strncmp(name, "comparison:", 11) == 0)

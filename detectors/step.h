@@ -10,6 +10,7 @@
 #include "core/close.h"
 #include "core/config.h"
 #include "core/finding.h"
+#include "core/snapshot.h"
 
 struct detectors;
 
@@ -23,8 +24,9 @@ enum rc detectors_restore(void *detectors, struct view field, struct view data, 
 
 /* The log is that of ingest's fold under this epoch. Another one than before is a new life:
  * everything is forgotten, the cursor stands at its first record, and it counts as a gap. True: it
- * is one. */
-bool detectors_follow(struct detectors *detectors, const char *epoch);
+ * is one. But where that life began with the snapshot of a cut (NULL: none) behind which these
+ * detectors stand, it goes on for them, too. */
+bool detectors_follow(struct detectors *detectors, const char *epoch, const struct cut *restored);
 
 uint64_t detectors_next(
 	const struct detectors *detectors); /* sequence of the next close record, from 1 */
@@ -32,6 +34,12 @@ uint64_t detectors_next(
 /* Folds one record. One below detectors_next() was folded before: ignored. One above it: what lies
  * between is lost; it counts as a gap, and the ticks in it as ticks without windows. */
 void detectors_close(struct detectors *detectors, const struct close_record *record);
+
+/* The cut behind the last record: the next step must be made now, and its snapshot be written by
+ * the one after that (ports/snapshots.h). NULL: none. */
+const struct cut *detectors_cut(const struct detectors *detectors);
+/* It was written. */
+void detectors_cut_taken(struct detectors *detectors);
 
 /* The step: everything since the last call, into an empty change. */
 void detectors_change(struct detectors *detectors, struct change *change);

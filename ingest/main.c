@@ -23,7 +23,7 @@ enum {
 struct room {
 	struct service service;
 	struct partition_ports ports;
-	char deadletter[280];
+	char deadletter[280], state[280];
 	struct share share;
 	struct partition **partitions;
 	size_t count;
@@ -37,16 +37,18 @@ static enum rc open_ports(struct room *room, struct err *err)
 {
 	const struct config *config = &room->service.config;
 	struct partition_ports *ports = &room->ports;
-	const char *const outputs[] = {room->deadletter};
+	const char *const outputs[] = {room->deadletter, room->state};
 
 	ports->config = config;
 	ports->prefix = config->kafka.prefix;
 	snprintf(room->deadletter, sizeof room->deadletter, "%s.%s", ports->prefix,
 		TOPIC_DEADLETTER);
+	snprintf(room->state, sizeof room->state, "%s.%s", ports->prefix, TOPIC_STATE);
 	TRY(store_open(&config->redis, &ports->store, err));
 	TRY(log_open(&config->kafka, "modelwatch-ingest", &ports->log, err));
+	ports->search = snapshot_search_open(ports->log, ports->prefix);
 	TRY(log_reader_open(ports->log, &ports->reader, err));
-	return log_writer_open(ports->log, outputs, 1, &ports->writer, err);
+	return log_writer_open(ports->log, outputs, 2, &ports->writer, err);
 }
 
 static void drop_partitions(struct room *room)
@@ -64,6 +66,7 @@ static void close_room(struct room *room)
 
 	drop_partitions(room);
 	share_done(&room->share);
+	snapshot_search_close(ports->search);
 	log_writer_close(ports->writer);
 	log_reader_close(ports->reader);
 	log_close(ports->log);
@@ -124,6 +127,16 @@ static enum rc look_for_partitions(struct room *room, struct err *err)
 
 /* ---- one turn */
 
+static void tell_rebuilt(struct partition *partition)
+{
+	char from[32];
+
+	snprintf(from, sizeof from, "%" PRId64, partition->rebuilt_from_ms);
+	journal(JOURNAL_WARNING, "rebuilt", "log", partition->fold.log, "from_ms", from, "action",
+		"nothing was stored: begin with a snapshot and read the log on from there", NULL);
+	partition->rebuilt_from_ms = 0;
+}
+
 /* One failure ends a turn's tries: each may have waited, and the others have work to do. */
 static enum rc load_partitions(struct room *room, size_t *loaded, struct err *err)
 {
@@ -137,6 +150,8 @@ static enum rc load_partitions(struct room *room, size_t *loaded, struct err *er
 			rc = partition_load(partition, &room->ports, err);
 		if (rc == RC_FATAL)
 			return rc;
+		if (partition->ingest && partition->rebuilt_from_ms)
+			tell_rebuilt(partition);
 		*loaded += partition->ingest != NULL;
 	}
 	if (rc == RC_RETRY)

@@ -47,6 +47,7 @@ void partition_drop(struct partition *partition, const struct partition_ports *p
 void partition_free(struct partition *partition, const struct partition_ports *ports)
 {
 	partition_drop(partition, ports);
+	snapshot_search_end(ports->search, &partition->fold);
 	outbox_close(partition->outbox);
 	free(partition);
 }
@@ -101,11 +102,65 @@ static void note_time(struct partition *partition)
 	partition->accepted_ms = last_ts > watermark_ms ? last_ts : watermark_ms;
 }
 
+/* The log still has what follows the snapshot. RC_NONE: not. */
+static enum rc check_reach(const struct partition *partition, const struct partition_ports *ports,
+	const struct snapshot *snapshot, struct err *err)
+{
+	CLEANUP(bytes_done) struct bytes key = {0};
+	CLEANUP(bytes_done) struct bytes value = {0};
+	int64_t append_ms;
+
+	if (snapshot->cut.offset < 0)
+		return RC_OK;
+	return log_peek(ports->log, partition->topic, partition->number, snapshot->cut.offset,
+		PEEK_WAIT_MS, &key, &value, &append_ms, err);
+}
+
+/* The snapshot that reaches back far enough; where the log does not have what follows it, the
+ * oldest whose log is there; else the newest, with a gap behind it. NULL: none reaches so far. */
+static enum rc choose_snapshot(const struct partition *partition,
+	const struct partition_ports *ports, const struct snapshots *found,
+	const struct snapshot **chosen, struct err *err)
+{
+	const struct snapshot *at = snapshots_before(found, ports->config->time.rebuild_ms);
+
+	*chosen = at;
+	for (; at; at = snapshots_after(found, &at->cut)) {
+		enum rc rc = check_reach(partition, ports, at, err);
+
+		*chosen = at;
+		if (rc != RC_NONE)
+			return rc;
+	}
+	return RC_OK;
+}
+
+/* Nothing is stored. RC_NONE: call again, there is a snapshot to begin with, or may be. */
+static enum rc begin(
+	struct partition *partition, const struct partition_ports *ports, struct err *err)
+{
+	const struct snapshots *found;
+	const struct snapshot *chosen;
+
+	if (ports->config->time.rebuild_ms <= 0)
+		return RC_OK;
+	TRY(snapshot_search(ports->search, &partition->fold, &found, err));
+	TRY(choose_snapshot(partition, ports, found, &chosen, err));
+	if (!chosen)
+		return RC_OK;
+	partition->rebuilt_from_ms = chosen->cut.watermark_ms;
+	TRY(snapshot_bring_back(ports->store, &partition->fold, &partition->head, chosen, err));
+	return err_set(err, RC_NONE, "%s: its state is that of a snapshot", partition->fold.log);
+}
+
 static enum rc load(
 	struct partition *partition, const struct partition_ports *ports, struct err *err)
 {
 	TRY(store_load(ports->store, &partition->fold, &partition->head, ingest_restore,
 		partition->ingest, err));
+	if (partition->head.fresh)
+		TRY(begin(partition, ports, err));
+	snapshot_search_end(ports->search, &partition->fold);
 	TRY(check_log(partition, ports, err));
 	int64_t offset = ingest_offset(partition->ingest);
 
@@ -145,7 +200,9 @@ enum rc partition_load(
 		ports->config, partition->fold.log, format_of(ports->config, partition->topic));
 	enum rc rc = load(partition, ports, err);
 
-	return rc == RC_OK ? RC_OK : drop_for_a_while(partition, ports, rc);
+	if (rc == RC_NONE)
+		partition_drop(partition, ports);
+	return rc == RC_OK || rc == RC_NONE ? rc : drop_for_a_while(partition, ports, rc);
 }
 
 static enum rc record_gap(
@@ -230,6 +287,24 @@ static void look_at_progress(struct partition *partition, const struct partition
 		log_lag(ports->reader, partition->topic, partition->number), clock_monotonic_ms());
 }
 
+/* The snapshot of the cut that the last step made, before anything else is stored. */
+static enum rc take_snapshot(
+	struct partition *partition, const struct partition_ports *ports, struct err *err)
+{
+	if (!ingest_cut(partition->ingest) || partition->head.fresh)
+		return RC_OK;
+	struct cut cut = *ingest_cut(partition->ingest);
+
+	memcpy(cut.epoch, partition->head.epoch, sizeof cut.epoch);
+	enum rc rc = snapshot_take(ports->store, &partition->fold, &partition->head, &cut, err);
+
+	if (rc != RC_OK)
+		return drop_for_a_while(partition, ports, rc);
+	ingest_cut_taken(partition->ingest);
+	partition->wake = true;
+	return RC_OK;
+}
+
 static enum rc step(
 	struct partition *partition, const struct partition_ports *ports, struct err *err)
 {
@@ -261,6 +336,7 @@ static bool step_is_due(const struct partition *partition)
 enum rc partition_turn(
 	struct partition *partition, const struct partition_ports *ports, struct err *err)
 {
+	TRY(take_snapshot(partition, ports, err));
 	mark_if_idle(partition, ports);
 	look_at_progress(partition, ports);
 	if (step_is_due(partition))

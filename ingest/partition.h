@@ -7,6 +7,7 @@
 #include "ingest/progress.h"
 #include "ingest/step.h"
 #include "ports/outbox.h"
+#include "ports/snapshots.h"
 
 struct partition_ports {             /* shared by all of a process */
 	const struct config *config; /* the one that is in effect */
@@ -14,6 +15,7 @@ struct partition_ports {             /* shared by all of a process */
 	struct log *log;
 	struct log_reader *reader;
 	struct log_writer *writer;
+	struct snapshot_search *search;
 	const char *prefix;
 };
 
@@ -24,6 +26,7 @@ struct partition {
 	struct ingest *ingest; /* NULL: to be loaded */
 	struct head head;
 	struct outbox *outbox;
+	int64_t rebuilt_from_ms; /* it began with a snapshot of this event time, to be told; 0 */
 	bool rewound;     /* the log is another one: the next message tells where it begins */
 	bool wake;        /* the last step had outputs */
 	int64_t accepted; /* events folded into windows or as late, when they were last looked at */
@@ -42,8 +45,10 @@ struct partition *partition_new(
 	const struct partition_ports *ports, const char *topic, int32_t number);
 void partition_free(struct partition *partition, const struct partition_ports *ports);
 
-/* Loads the fold and has its log read from its cursor. RC_NONE: not yet, it failed a moment ago.
- * RC_RETRY, RC_FATAL: not loaded. */
+/* Loads the fold and has its log read from its cursor. Where nothing is stored, it begins with the
+ * snapshot that reaches back far enough (config.time.rebuild), or at the beginning of the log.
+ * RC_NONE: not yet, it failed a moment ago, or snapshots are being looked for. RC_RETRY, RC_FATAL:
+ * not loaded. */
 enum rc partition_load(struct partition *partition, const struct partition_ports *ports,
 	struct err *err) MUST_CHECK;
 

@@ -2,6 +2,7 @@
 
 #include "core/json_tree.h"
 #include "core/memory.h"
+#include "core/snapshot.h"
 #include "core/topics.h"
 
 #include <inttypes.h>
@@ -10,7 +11,7 @@
 #include <string.h>
 
 enum {
-	CURSOR_VERSION = 1,
+	CURSOR_VERSION = 2,         /* 1: without cuts and whole_from */
 	AHEAD_MS = 1000,            /* event time runs ahead of the broker's at most so far */
 	CLOSES_BYTES_MAX = 1 << 27, /* kept of close records, whatever their number */
 	TRAIL_BYTES = 1 << 22,      /* between two marks of the trail */
@@ -77,6 +78,9 @@ void place_event(struct place *place, int64_t ts, int64_t append_ms)
 		reached = place->last_append_ms + AHEAD_MS;
 	if (reached > place->watermark_ms)
 		place->watermark_ms = reached;
+	if (place->gap_open)
+		place->whole_from_ms = ts > place->watermark_ms ? ts : place->watermark_ms;
+	place->gap_open = false;
 }
 
 static void add_gap(struct place *place, int64_t from, int64_t to, struct view reason)
@@ -101,6 +105,20 @@ void place_gap(struct place *place, int64_t from, int64_t to, const char *reason
 	place->next = to;
 	place->last_offset = -1;
 	place->fingerprint = 0;
+	place->gap_open = true;
+}
+
+int64_t place_whole_from(const struct place *place)
+{
+	return place->gap_open ? INT64_MAX : place->whole_from_ms;
+}
+
+bool place_cut_is_due(const struct place *place, int64_t rebuild_ms)
+{
+	int64_t every_ms = rebuild_ms / SNAPSHOTS_REACH;
+
+	return rebuild_ms > 0 &&
+	       (!place->cuts || place->watermark_ms / every_ms > place->cut_ms / every_ms);
 }
 
 uint64_t place_trim(struct place *place, size_t bytes)
@@ -138,6 +156,10 @@ static void add_cursor(const struct place *place, struct bytes *out)
 	bytes_zigzag(out, place->watermark_ms);
 	bytes_varint(out, place->closes);
 	bytes_varint(out, place->marks);
+	bytes_varint(out, place->gap_open);
+	bytes_zigzag(out, place->whole_from_ms);
+	bytes_varint(out, place->cuts);
+	bytes_zigzag(out, place->cut_ms);
 	bytes_sized(out, place->config_digest, strlen(place->config_digest));
 	bytes_varint(out, place->closes_bytes);
 	bytes_varint(out, place->trail_count);
@@ -149,7 +171,9 @@ static void add_cursor(const struct place *place, struct bytes *out)
 
 static bool read_cursor(struct reader *reader, struct place *place)
 {
-	if (reader_varint(reader) != CURSOR_VERSION)
+	uint64_t version = reader_varint(reader);
+
+	if (!version || version > CURSOR_VERSION)
 		return false;
 	place->start = reader_zigzag(reader);
 	place->next = reader_zigzag(reader);
@@ -162,6 +186,12 @@ static bool read_cursor(struct reader *reader, struct place *place)
 	place->watermark_ms = reader_zigzag(reader);
 	place->closes = reader_varint(reader);
 	place->marks = reader_varint(reader);
+	if (version > 1) {
+		place->gap_open = reader_varint(reader);
+		place->whole_from_ms = reader_zigzag(reader);
+		place->cuts = reader_varint(reader);
+		place->cut_ms = reader_zigzag(reader);
+	}
 	view_copy(reader_sized(reader), place->config_digest, sizeof place->config_digest);
 	place->closes_bytes = reader_varint(reader);
 	uint64_t count = reader_varint(reader);
@@ -205,8 +235,8 @@ static void add_counters(const struct place *place, const char *log_name, struct
 	add_by_name(out, event_type_names, counters->types, EVENT_TYPES);
 	bytes_format(out,
 		",\"offset\":%" PRId64 ",\"start\":%" PRId64 ",\"watermark\":%" PRId64
-		",\"gaps\":[",
-		place->next, place->start, place->watermark_ms);
+		",\"rebuilt_from\":%" PRId64 ",\"gaps\":[",
+		place->next, place->start, place->watermark_ms, place->rebuilt_from_ms);
 	for (size_t i = 0; i < place->gap_count; i++) {
 		const struct gap *gap = &place->gaps[i];
 
@@ -267,8 +297,16 @@ enum rc place_restore(struct place *place, struct view field, struct view data, 
 {
 	struct reader reader = reader_of(data.data, data.size);
 
+	struct cut cut;
+
 	if (view_is(field, "counters"))
 		return read_counters(place, data, err);
+	if (view_is(field, FIELD_RESTORED)) {
+		if (!cut_read(data, &cut))
+			return err_set(err, RC_FATAL, "expected a cut");
+		place->rebuilt_from_ms = cut.watermark_ms;
+		return RC_OK;
+	}
 	if (read_cursor(&reader, place))
 		return RC_OK;
 	return err_set(err, RC_FATAL, "expected a cursor of version %d", CURSOR_VERSION);

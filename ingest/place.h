@@ -24,6 +24,11 @@ struct place {
 	int64_t again_until_ms;  /* what was appended so far came before and is not counted again;
 				    -1: nothing */
 	int64_t watermark_ms;    /* 0: none yet */
+	bool gap_open;           /* a gap is behind the last event: no tick is whole */
+	int64_t whole_from_ms;   /* ticks that begin before may be without what a gap took */
+	int64_t rebuilt_from_ms; /* what closed before was not rebuilt after a loss of Redis */
+	uint64_t cuts;           /* number of the last one (core/snapshot.h) */
+	int64_t cut_ms;          /* the watermark then */
 	uint64_t closes, marks;  /* numbers of the last entries of those streams */
 	char config_digest[65];  /* of the configuration that the last close record is under */
 	struct ingest_counters counters;
@@ -52,6 +57,12 @@ bool place_is_repeat(struct place *place, int64_t append_ms);
 void place_event(struct place *place, int64_t ts, int64_t append_ms);
 
 void place_gap(struct place *place, int64_t from, int64_t to, const char *reason);
+
+/* From where on ticks are whole, as is known now: INT64_MAX until an event has come after a gap. */
+int64_t place_whole_from(const struct place *place);
+
+/* Whether a cut is due: event time has entered another quarter of rebuild_ms since the last. */
+bool place_cut_is_due(const struct place *place, int64_t rebuild_ms);
 
 /* A close record of so many bytes was appended. Not 0: the stream is to lose all before this entry,
  * so that it stays within its share of memory. */

@@ -38,6 +38,7 @@ struct ingest {
 	struct bytes last_key,
 		last_value; /* of the last message, until its fingerprint is asked for */
 	bool fingerprint_due;
+	struct cut cut;  /* sequence 0: none whose snapshot is to be written */
 	bool record_due; /* a close record is written even if no tick has closed */
 	bool dirty;
 };
@@ -93,7 +94,8 @@ enum rc ingest_restore(void *context, struct view field, struct view data, struc
 	struct ingest *ingest = context;
 	enum rc rc;
 
-	if (view_is(field, "cursor") || view_is(field, "counters"))
+	if (view_is(field, "cursor") || view_is(field, "counters") ||
+		view_is(field, FIELD_RESTORED))
 		rc = place_restore(&ingest->place, field, data, err);
 	else if (starts_with(field, "model:"))
 		rc = models_restore(&ingest->models, data, err);
@@ -101,6 +103,8 @@ enum rc ingest_restore(void *context, struct view field, struct view data, struc
 		rc = deadletters_restore(&ingest->deadletters, data, err);
 	else if (starts_with(field, "open:"))
 		rc = windows_restore(&ingest->windows, field, data, err);
+	else if (view_is(field, FIELD_SNAPSHOT) && cut_read(data, &ingest->cut))
+		rc = RC_OK;
 	else
 		rc = err_set(err, RC_FATAL, "not a record of this version");
 	return rc == RC_OK ? RC_OK
@@ -352,19 +356,39 @@ static int64_t watermark_of_record(const struct ingest *ingest, size_t end)
 	return own < before_next ? own : before_next;
 }
 
+/* Snapshots are made behind this record, which ends the step. */
+static uint64_t cut_here(struct ingest *ingest, uint64_t sequence)
+{
+	CLEANUP(bytes_done) struct bytes data = {0};
+	struct place *place = &ingest->place;
+
+	place->cut_ms = place->watermark_ms;
+	ingest->cut = (struct cut){.sequence = sequence,
+		.number = ++place->cuts,
+		.watermark_ms = place->watermark_ms,
+		.offset = place->last_offset};
+	cut_write(&ingest->cut, &data);
+	change_put(&ingest->waiting, TABLE_STATE, view_of(FIELD_SNAPSHOT), bytes_view(&data));
+	return ingest->cut.number;
+}
+
 static void append_record(struct ingest *ingest, size_t first, size_t count)
 {
 	CLEANUP(bytes_done) struct bytes blob = {0};
 	struct place *place = &ingest->place;
+	bool last = first + count == ingest->windows.closed_count;
 	struct close_record record = {
 		.sequence = ++place->closes,
 		.watermark_ms = watermark_of_record(ingest, first + count),
 		.offset = place->next,
+		.whole_from_ms = place_whole_from(place),
 		.ticks = count ? ingest->windows.closed + first : NULL,
 		.tick_count = count,
 		.configured = strcmp(place->config_digest, ingest->config->digest) != 0,
 	};
 
+	if (last && place_cut_is_due(place, ingest->config->time.rebuild_ms))
+		record.cut = cut_here(ingest, record.sequence);
 	if (record.configured) {
 		view_copy(view_of(ingest->config->digest), record.config_digest,
 			sizeof record.config_digest);
@@ -424,6 +448,16 @@ void ingest_change(struct ingest *ingest, struct change *change)
 
 	*waiting = *change;
 	*change = filled;
+}
+
+const struct cut *ingest_cut(const struct ingest *ingest)
+{
+	return ingest->cut.sequence ? &ingest->cut : NULL;
+}
+
+void ingest_cut_taken(struct ingest *ingest)
+{
+	ingest->cut = (struct cut){0};
 }
 
 int64_t ingest_offset(const struct ingest *ingest)

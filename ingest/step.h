@@ -11,6 +11,7 @@
 #include "core/change.h"
 #include "core/config.h"
 #include "core/event.h"
+#include "core/snapshot.h"
 #include "ports/log.h"
 
 struct ingest;
@@ -51,6 +52,12 @@ bool ingest_wants_step(const struct ingest *ingest);
 
 /* The step: everything since the last call, into an empty change. */
 void ingest_change(struct ingest *ingest, struct change *change);
+
+/* The cut whose snapshot the next step is to write (ports/snapshots.h), without an epoch: the last
+ * step made it. NULL: none. */
+const struct cut *ingest_cut(const struct ingest *ingest);
+/* It was written. */
+void ingest_cut_taken(struct ingest *ingest);
 
 int64_t ingest_offset(
 	const struct ingest *ingest); /* next one wanted; -1: nothing was folded yet */

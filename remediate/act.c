@@ -37,11 +37,10 @@ void remediate_calling(struct remediate *remediate, const char *action_id, int64
 	if (!remedy || remedy->state != CASE_CALLING)
 		return;
 	if (remedy->maybe_called && !remediate_honours_key(remediate, remedy)) {
-		remediate_tell(remediate, remedy, ACTION_UNKNOWN,
+		remediate_end_unknown(remediate, remedy,
 			"a call may have been started before a restart and the target has no "
 			"idempotency key",
 			now);
-		remediate_end(remediate, remedy, ACTION_ESCALATED, "", now);
 		return;
 	}
 	remedy->unsure_before = remedy->unsure_before || remedy->maybe_called;
@@ -62,14 +61,11 @@ static void call_again(struct remedy *remedy, int64_t retry_after_ms, int64_t no
 	remedy->dirty = true;
 }
 
-static void give_up_call(struct remediate *remediate, struct remedy *remedy,
-	enum action_state state, const char *sentence, int64_t now)
+static void refused(
+	struct remediate *remediate, struct remedy *remedy, const char *sentence, int64_t now)
 {
-	remediate_tell(remediate, remedy, state, sentence, now);
-	if (state == ACTION_UNKNOWN)
-		remediate_end(remediate, remedy, ACTION_ESCALATED, sentence, now);
-	else
-		remedy_next_rung(remedy, now);
+	remediate_tell(remediate, remedy, ACTION_REFUSED, sentence, now);
+	remedy_next_rung(remedy, now);
 }
 
 void remediate_called(struct remediate *remediate, const char *action_id, enum call_result result,
@@ -87,13 +83,15 @@ void remediate_called(struct remediate *remediate, const char *action_id, enum c
 	if (result == CALL_ACCEPTED) {
 		remediate_tell(remediate, remedy, ACTION_DONE, sentence, now);
 		remediate_verify(remediate, remedy, now);
-	} else if (result == CALL_REFUSED) {
-		give_up_call(remediate, remedy, ACTION_REFUSED, sentence, now);
-	} else if (may_repeat) {
+	} else if (result == CALL_REFUSED && !remedy->unsure_before) {
+		refused(remediate, remedy, sentence, now);
+	} else if (result != CALL_REFUSED && may_repeat) {
 		call_again(remedy, retry_after_ms, now);
+	} else if (remedy->maybe_called || remedy->unsure_before) {
+		/* Also when this call was refused: one before it may have been carried out. */
+		remediate_end_unknown(remediate, remedy, sentence, now);
 	} else {
-		give_up_call(remediate, remedy,
-			remedy->maybe_called ? ACTION_UNKNOWN : ACTION_REFUSED, sentence, now);
+		refused(remediate, remedy, sentence, now);
 	}
 }
 

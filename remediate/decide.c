@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { APPROVAL_MS = 15 * 60 * 1000 };
+enum { APPROVAL_MS = 15 * 60 * 1000, READ_BACK_MS = 15 * 60 * 1000 };
 
 static const struct alert *alert_of(const struct remediate *remediate, const struct remedy *remedy)
 {
@@ -131,9 +131,24 @@ static void decide_proposed(struct remediate *remediate, struct remedy *remedy, 
 			"nobody approved within 15 minutes", now);
 }
 
+/* The log has lost its INTENT, or takes none. */
+static void decide_intended(struct remediate *remediate, struct remedy *remedy, int64_t now)
+{
+	static const char why[] = "its INTENT did not come back from the log within 15 minutes";
+
+	if (now - remedy->since <= READ_BACK_MS)
+		return;
+	if (remedy->unsure_before)
+		remediate_end_unknown(remediate, remedy, why, now);
+	else
+		remediate_end(remediate, remedy, ACTION_ESCALATED, why, now);
+}
+
 static void decide_calling(struct remediate *remediate, struct remedy *remedy, int64_t now)
 {
-	if (!remedy->maybe_called && !is_firing(alert_of(remediate, remedy)))
+	if (!target_named(remediate->config, remedy->action.target))
+		remediate_end_unknown(remediate, remedy, "its target was configured away", now);
+	else if (!remedy->maybe_called && !is_firing(alert_of(remediate, remedy)))
 		remediate_end(
 			remediate, remedy, ACTION_EXPIRED, "the alert ended before the call", now);
 }
@@ -199,13 +214,15 @@ static void decide(struct remediate *remediate, struct remedy *remedy, int64_t n
 	case CASE_PROPOSED:
 		decide_proposed(remediate, remedy, now);
 		break;
+	case CASE_INTENDED:
+		decide_intended(remediate, remedy, now);
+		break;
 	case CASE_CALLING:
 		decide_calling(remediate, remedy, now);
 		break;
 	case CASE_VERIFYING:
 		decide_verifying(remediate, remedy, now);
 		break;
-	case CASE_INTENDED:
 	case CASE_ENDED:
 		break;
 	}
@@ -301,6 +318,38 @@ static void forget_settled(struct remediate *remediate)
 	free(sorted);
 }
 
+/* Of several the one with the least id; NULL: none. */
+static const struct past *left_behind(struct remediate *remediate)
+{
+	const struct past *least = NULL;
+	struct map_entry *entry;
+	size_t place = 0;
+
+	while ((entry = map_next(&remediate->past, &place))) {
+		const struct past *past = entry->value;
+		const char *alert = past->last.alert;
+
+		if (past_is_open(past) && !map_get(&remediate->cases, alert, strlen(alert)) &&
+			(!least || strcmp(past->last.id, least->last.id) < 0))
+			least = past;
+	}
+	return least;
+}
+
+/* What the log leaves open of a case that was lost with Redis, and whose alert has ended since:
+ * nothing is done any more, but nothing ends without a word. */
+static void tell_left_behind(struct remediate *remediate, int64_t now)
+{
+	const struct past *past;
+
+	while ((past = left_behind(remediate))) {
+		struct remedy remedy = {.action = past->last};
+
+		remediate_end_unknown(remediate, &remedy,
+			"it was intended before Redis was lost, and the alert has ended", now);
+	}
+}
+
 void remediate_time(struct remediate *remediate, int64_t now, const unsigned char chance[16])
 {
 	struct map_entry **alerts = map_sorted(&remediate->alerts);
@@ -318,4 +367,5 @@ void remediate_time(struct remediate *remediate, int64_t now, const unsigned cha
 		decide(remediate, cases[i]->value, now, chance);
 	free(cases);
 	forget_settled(remediate);
+	tell_left_behind(remediate, now);
 }

@@ -38,6 +38,7 @@ void remediate_drop_state(struct remediate *remediate, const char *kind, const c
 
 struct past *remediate_past(struct remediate *remediate, const char *action_id); /* NULL: none */
 void remediate_set_past(struct remediate *remediate, const struct action *action);
+bool past_is_open(const struct past *past); /* intended, and its end not told to anybody */
 struct target_use *remediate_use(
 	struct remediate *remediate, const char *target);                    /* made if need be */
 void remediate_keep_alert(struct remediate *remediate, struct alert *alert); /* takes it over */
@@ -52,6 +53,9 @@ void remedy_enter(struct remedy *remedy, enum case_state state, int64_t now);
 /* Both: tells, and nothing more is to be done. */
 void remediate_end(struct remediate *remediate, struct remedy *remedy, enum action_state state,
 	const char *result, int64_t now);
+/* A call may have been made, and nobody knows what came of it: a person has to look. */
+void remediate_end_unknown(
+	struct remediate *remediate, struct remedy *remedy, const char *result, int64_t now);
 /* The call was accepted; without a status to probe the target counts as converged. */
 void remediate_verify(struct remediate *remediate, struct remedy *remedy, int64_t now);
 void remedy_next_rung(struct remedy *remedy, int64_t now);

@@ -184,6 +184,17 @@ void remediate_restored(struct remediate *remediate)
 	}
 }
 
+static bool is_end(enum action_state state)
+{
+	return state != ACTION_PROPOSED && state != ACTION_APPROVED && state != ACTION_INTENT &&
+	       state != ACTION_UNKNOWN;
+}
+
+bool past_is_open(const struct past *past)
+{
+	return past->last.state == ACTION_INTENT || past->last.state == ACTION_UNKNOWN;
+}
+
 void remediate_set_past(struct remediate *remediate, const struct action *action)
 {
 	struct past *past = make_past(remediate, action->id);
@@ -192,8 +203,10 @@ void remediate_set_past(struct remediate *remediate, const struct action *action
 
 	if (action->state == ACTION_INTENT && !past->token[0])
 		memcpy(past->token, action->token, sizeof past->token);
-	past->last = *action;
-	action_to_json(action, &json);
+	/* A record that comes late, or twice, reopens nothing. */
+	if (!past->last.id[0] || !is_end(past->last.state) || is_end(action->state))
+		past->last = *action;
+	action_to_json(&past->last, &json);
 	bytes_sized(&data, past->token, strlen(past->token));
 	bytes_sized(&data, json.data, json.size);
 	remediate_put_state(remediate, "past:", action->id, &data);
@@ -221,6 +234,8 @@ void remediate_tell(struct remediate *remediate, struct remedy *remedy, enum act
 	remediate->meta_dirty = true;
 	remediate->counts.actions[state]++;
 	remedy->dirty = true;
+	if (state != ACTION_INTENT) /* which counts where the log has it */
+		remediate_set_past(remediate, action);
 }
 
 void remedy_enter(struct remedy *remedy, enum case_state state, int64_t now)
@@ -238,6 +253,13 @@ void remediate_end(struct remediate *remediate, struct remedy *remedy, enum acti
 {
 	remediate_tell(remediate, remedy, state, result, now);
 	remedy_enter(remedy, CASE_ENDED, now);
+}
+
+void remediate_end_unknown(
+	struct remediate *remediate, struct remedy *remedy, const char *result, int64_t now)
+{
+	remediate_tell(remediate, remedy, ACTION_UNKNOWN, result, now);
+	remediate_end(remediate, remedy, ACTION_ESCALATED, result, now);
 }
 
 void remediate_verify(struct remediate *remediate, struct remedy *remedy, int64_t now)

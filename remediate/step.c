@@ -99,11 +99,10 @@ bool remediate_honours_key(const struct remediate *remediate, const struct remed
 void remediate_take_over(struct remediate *remediate, struct remedy *remedy, int64_t now)
 {
 	if (!remediate_honours_key(remediate, remedy)) {
-		remediate_tell(remediate, remedy, ACTION_UNKNOWN,
+		remediate_end_unknown(remediate, remedy,
 			"another worker wrote the first INTENT and the target has no idempotency "
 			"key",
 			now);
-		remediate_end(remediate, remedy, ACTION_ESCALATED, "", now);
 		return;
 	}
 	remedy_enter(remedy, CASE_CALLING, now);

@@ -90,8 +90,8 @@ def sums_of(lines):
     return found
 
 
-def faults_of(lines):
-    return sum((collections.Counter(line.get("faults", {})) for line in lines), collections.Counter())
+def named(lines, what):
+    return sum((collections.Counter(line.get(what, {})) for line in lines), collections.Counter())
 
 
 def reached(lines, rules):
@@ -149,7 +149,7 @@ def page(lines):
     kinds = [(f"`{kind}`", KINDS.get(kind, ""), len(of), sum(1 for line in of if line["wrong"]), seeds_of(of),
               len({line["commit"] for line in of}), f"{sum(line.get('seconds', 0) for line in of) / 60:.0f}")
              for kind, of in by_kind(lines).items()]
-    faults = [(f"`{kind}`", counts(faults_of(of)), counts(sums_of(of))) for kind, of in by_kind(lines).items()]
+    faults = [(f"`{kind}`", counts(named(of, "faults")), counts(named(of, "phases")), counts(sums_of(of))) for kind, of in by_kind(lines).items()]
     wrong = [(f"`{line['command'] if 'command' in line else line['kind'] + ' ' + str(line['seed'])}`", line["commit"],
               cleaned(line["wrong"]), line.get("since", "")) for line in lines if line["wrong"]]
     matrix = [(what, *(cell(kinds, right) for kinds in cells)) for what, cells in MATRIX]
@@ -168,7 +168,7 @@ def page(lines):
         "the cursor is at the end of the log, outboxes are empty, no service ended by itself.",
         "## Rounds",
         table(("kind", "what happens", "lines", "wrong", "seeds", "commits", "minutes"), kinds),
-        table(("kind", "faults", "what else was counted"), faults),
+        table(("kind", "faults", "killed while the service was", "what else was counted"), faults),
         "## Which fault, which promise",
         table(("fault", *INVARIANTS), matrix),
         "## Builds that are broken on purpose",

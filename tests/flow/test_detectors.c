@@ -233,7 +233,7 @@ static struct fold *fold_new(void)
 		.time = {.lateness_ms = 2000},
 		.limits = {.classes = 256}};
 	fold->detectors = detectors_new(&fold->config, "test-0");
-	detectors_follow(fold->detectors, "e1");
+	detectors_follow(fold->detectors, "e1", NULL);
 	fold->now_ms = START_MS;
 	seed = 20261101;
 	return fold;
@@ -988,8 +988,8 @@ static void a_new_life_of_ingest_starts_at_its_first_record(void **state)
 	RUN(fold, 60, PRODUCTION(.n = 100, .latency = 20), CANARY(.n = 50, .latency = 20));
 	RUN(fold, 20, PRODUCTION(.n = 100, .latency = 20), CANARY(.n = 50, .latency = 30));
 	assert_non_null(found(fold, "arms", "latency", VERDICT_ALARM));
-	assert_false(detectors_follow(fold->detectors, "e1"));
-	assert_true(detectors_follow(fold->detectors, "e2"));
+	assert_false(detectors_follow(fold->detectors, "e1", NULL));
+	assert_true(detectors_follow(fold->detectors, "e2", NULL));
 	assert_int_equal(detectors_next(fold->detectors), 1);
 	assert_int_equal(detectors_counts(fold->detectors).gaps, 1);
 	fold->sequence = 0;

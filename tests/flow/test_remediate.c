@@ -533,8 +533,67 @@ static void a_call_that_was_not_sent_does_not_unmake_the_one_before(void **state
 	teardown(&world);
 }
 
+static void a_refusal_does_not_unmake_the_call_before(void **state)
+{
+	struct world world;
+	char id[ID_SIZE];
+	(void)state;
+
+	for (int i = 0; i < 2; i++) {
+		begin_incident(&world, MODE_AUTO, true);
+		if (i == 0) {
+			call(&world, CALL_UNKNOWN);
+		} else {
+			start_call(&world, id);
+			kill_and_load(&world);
+		}
+		world.now += 60000;
+		call(&world, CALL_REFUSED);
+		turn(&world);
+		expect_states(&world, "intent unknown escalated"); /* not refused */
+		teardown(&world);
+	}
+}
+
+static void an_intent_that_the_log_has_lost_goes_to_a_person(void **state)
+{
+	static const unsigned char chance[16] = {1};
+	struct world world;
+	(void)state;
+
+	setup(&world, MODE_AUTO, true);
+	load(&world);
+	tell_alert(&world, 5000, ALERT_FIRING, true, "");
+	remediate_time(world.remediate, world.now, chance);
+	advance(&world);
+	expect_states(&world, "intent");
+	bytes_done(&world.actions[--world.action_count]);
+	world.now += 15 * 60 * 1000;
+	turn(&world);
+	expect_states(&world, "");
+	world.now++;
+	turn(&world);
+	expect_states(&world, "escalated");
+	teardown(&world);
+}
+
+static void a_call_whose_target_was_configured_away_goes_to_a_person(void **state)
+{
+	struct world world;
+	char id[ID_SIZE];
+	(void)state;
+
+	begin_incident(&world, MODE_AUTO, true);
+	start_call(&world, id);
+	world.config.target_count = 0;
+	kill_and_load(&world);
+	turn(&world);
+	expect_states(&world, "intent unknown escalated");
+	teardown(&world);
+}
+
 /* As if Redis had been lost when this much of the log was out. */
-static void lose_redis(struct world *world, size_t actions)
+static void lose_redis_alone(struct world *world, size_t actions)
 {
 	remediate_free(world->remediate);
 	store_close(world->store);
@@ -545,8 +604,79 @@ static void lose_redis(struct world *world, size_t actions)
 	world->alert_offset = 0;
 	load(world);
 	read_actions(world);
+}
+
+static void lose_redis(struct world *world, size_t actions)
+{
+	lose_redis_alone(world, actions);
 	tell_alert(world, 5000, ALERT_FIRING, true, "");
 	turn(world);
+}
+
+static void after_redis_was_lost_what_was_intended_is_told_though_its_alert_has_ended(void **state)
+{
+	struct world world;
+	char id[ID_SIZE];
+	(void)state;
+
+	for (int idempotent = 0; idempotent < 2; idempotent++) {
+		begin_incident(&world, MODE_AUTO, idempotent);
+		start_call(&world, id);
+		lose_redis_alone(&world, 1);
+		tell_alert(&world, 5000, ALERT_FIRING, true, "");
+		tell_alert(&world, 5000, ALERT_RESOLVED, true, "ok");
+		turn(&world);
+		turn(&world);
+		assert_false(task(&world, TASK_CALL, id));
+		expect_states(&world, "intent unknown escalated");
+		teardown(&world);
+	}
+}
+
+static void an_old_redis_that_knows_of_no_intent_tells_what_the_log_left_open(void **state)
+{
+	struct world world;
+	char id[ID_SIZE];
+	(void)state;
+
+	setup(&world, MODE_AUTO, true);
+	load(&world);
+	tell_alert(&world, 5000, ALERT_FIRING, false, "");
+	turn(&world);
+	struct store *before = store_memory_copy(world.store);
+
+	tell_alert(&world, 5000, ALERT_FIRING, true, "");
+	turn(&world);
+	start_call(&world, id);
+	store_close(world.store);
+	world.store = before;
+	kill_and_load(&world);
+	world.read = 0;
+	world.alert_offset = 1;
+	read_actions(&world);
+	tell_alert(&world, 5000, ALERT_FIRING, true, "");
+	tell_alert(&world, 5000, ALERT_RESOLVED, true, "ok");
+	turn(&world);
+	turn(&world);
+	expect_states(&world, "intent unknown escalated");
+	teardown(&world);
+}
+
+static void a_record_that_comes_twice_reopens_nothing(void **state)
+{
+	struct world world;
+	struct bytes intent = {0};
+	(void)state;
+
+	begin_incident(&world, MODE_AUTO, true);
+	call(&world, CALL_REFUSED);
+	tell_alert(&world, 5000, ALERT_RESOLVED, true, "ok");
+	turn(&world);
+	bytes_add(&intent, world.actions[0].data, world.actions[0].size);
+	world.actions[world.action_count++] = intent;
+	turn(&world);
+	expect_states(&world, "intent refused intent");
+	teardown(&world);
 }
 
 static void after_redis_was_lost_what_the_log_leaves_open_is_gone_on_with(void **state)
@@ -646,6 +776,13 @@ int main(void)
 		cmocka_unit_test(
 			a_redis_that_went_back_in_time_makes_no_second_call_of_a_blind_target),
 		cmocka_unit_test(a_call_that_was_not_sent_does_not_unmake_the_one_before),
+		cmocka_unit_test(a_refusal_does_not_unmake_the_call_before),
+		cmocka_unit_test(an_intent_that_the_log_has_lost_goes_to_a_person),
+		cmocka_unit_test(a_call_whose_target_was_configured_away_goes_to_a_person),
+		cmocka_unit_test(
+			after_redis_was_lost_what_was_intended_is_told_though_its_alert_has_ended),
+		cmocka_unit_test(an_old_redis_that_knows_of_no_intent_tells_what_the_log_left_open),
+		cmocka_unit_test(a_record_that_comes_twice_reopens_nothing),
 		cmocka_unit_test(after_redis_was_lost_what_the_log_leaves_open_is_gone_on_with),
 		cmocka_unit_test(a_skip_that_nobody_was_told_of_is_told_after_redis_was_lost),
 		cmocka_unit_test(a_target_without_status_is_verified_after_redis_was_lost_too),

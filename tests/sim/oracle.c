@@ -115,6 +115,38 @@ struct reference {
 	struct ingest *ingest;
 };
 
+/* A life that began with a snapshot is compared with what a clean fold makes of the same one. */
+static void begin_reference(struct world *world, struct reference *reference)
+{
+	CLEANUP(change_done) struct change change = {0};
+	struct err err;
+	enum rc rc = store_head(reference->store, &reference->fold, &reference->head, &err);
+
+	if (rebuilt_from(world, &reference->fold, &change)) {
+		world->rebuilds++;
+		rc = store_advance(
+			reference->store, &reference->fold, &reference->head, &change, &err);
+	}
+	if (rc == RC_OK || rc == RC_NONE)
+		rc = store_load(reference->store, &reference->fold, &reference->head,
+			ingest_restore, reference->ingest, &err);
+	if (rc != RC_OK)
+		wrong(world, "%s", err.text);
+}
+
+/* Whatever it began with, every message of the log is in one of its counters. */
+static void judge_counters(struct world *world, const struct reference *reference)
+{
+	const struct ingest_counters *counters = ingest_counters(reference->ingest);
+	int64_t sum = counters->counted + counters->late + counters->duplicate + counters->control;
+
+	for (int code = 0; code < E_CODES; code++)
+		sum += counters->rejected[code];
+	if (sum != (ingest_offset(reference->ingest) < 0 ? 0 : ingest_offset(reference->ingest)))
+		wrong(world, "%s: %" PRId64 " messages are counted, expected %" PRId64,
+			reference->fold.log, sum, ingest_offset(reference->ingest));
+}
+
 static void make_reference(struct world *world, struct reference *reference, int32_t number,
 	const struct fold *fold, const char *marks)
 {
@@ -124,10 +156,9 @@ static void make_reference(struct world *world, struct reference *reference, int
 	reference->store = store_memory_open();
 	reference->fold = *fold;
 	reference->ingest = ingest_new(&world->config, fold->log, NULL);
-	if (store_load(reference->store, fold, &reference->head, ingest_restore, reference->ingest,
-		    &err) != RC_OK)
-		wrong(world, "%s", err.text);
+	begin_reference(world, reference);
 	fold_clean(world, reference->ingest, number, marks);
+	judge_counters(world, reference);
 	ingest_change(reference->ingest, &change);
 	if (store_advance(reference->store, fold, &reference->head, &change, &err) != RC_OK)
 		wrong(world, "%s", err.text);
@@ -197,14 +228,34 @@ static void add_id(struct map *ids, struct view record, struct world *world)
 	map_put(ids, finding.id, strlen(finding.id), (void *)(uintptr_t)1);
 }
 
-static void expect_findings(
-	struct world *world, const struct reference *reference, struct map *expected)
+/* As the fold began: with a snapshot, which then stands right before the reference's records. */
+static void begin_detectors(
+	struct world *world, const struct fold *fold, struct detectors *detectors)
 {
+	CLEANUP(change_done) struct change change = {0};
+	struct err err;
+
+	if (!rebuilt_from(world, fold, &change))
+		return;
+	for (size_t i = 0; i < change.write_count; i++) {
+		const struct write *write = &change.writes[i];
+
+		if (detectors_restore(detectors,
+			    change_view(&change, write->field, write->field_size),
+			    change_view(&change, write->data, write->data_size), &err) != RC_OK)
+			wrong(world, "%s", err.text);
+	}
+}
+
+static void expect_findings(struct world *world, const struct reference *reference, int32_t number,
+	struct map *expected)
+{
+	const struct fold *fold = &world->detectors[0].judgings[number]->fold;
 	struct detectors *detectors = detectors_new(&world->config, reference->fold.log);
 	struct change change = {0};
 	struct err err;
 
-	detectors_follow(detectors, reference->head.epoch);
+	begin_detectors(world, fold, detectors);
 	if (store_stream(reference->store, &reference->fold, &reference->head, TABLE_CLOSES, 1,
 		    SIZE_MAX, judge_close, detectors, &err) != RC_OK)
 		wrong(world, "%s", err.text);
@@ -662,7 +713,7 @@ static void judge_partition(struct world *world, int32_t number, struct map *fin
 		wrong(world, "%s", err.text);
 	make_reference(world, &reference, number, fold, marks.data);
 	judge_windows(world, &reference, &head);
-	expect_findings(world, &reference, findings);
+	expect_findings(world, &reference, number, findings);
 	ingest_free(reference.ingest);
 	store_close(reference.store);
 }

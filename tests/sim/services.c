@@ -29,6 +29,7 @@ void ingest_start(struct world *world, struct ingest_process *process)
 		.log = world->log,
 		.reader = open_reader(world),
 		.writer = faulty_writer_open(world->wire),
+		.search = snapshot_search_open(world->log, world->config.kafka.prefix),
 		.prefix = world->config.kafka.prefix};
 	for (int32_t p = 0; p < EVENT_PARTITIONS; p++)
 		process->partitions[p] = partition_new(&process->ports, EVENT_TOPIC, p);
@@ -38,6 +39,7 @@ void ingest_end(struct ingest_process *process)
 {
 	for (int32_t p = 0; p < EVENT_PARTITIONS; p++)
 		partition_free(process->partitions[p], &process->ports);
+	snapshot_search_close(process->ports.search);
 	log_writer_close(process->ports.writer);
 	log_reader_close(process->ports.reader);
 }
@@ -113,6 +115,7 @@ void detectors_start(struct world *world, struct detectors_process *process)
 	process->ports = (struct judging_ports){.config = &world->config,
 		.store = world->store,
 		.writer = faulty_writer_open(world->wire),
+		.search = snapshot_search_open(world->log, world->config.kafka.prefix),
 		.prefix = world->config.kafka.prefix};
 	for (int32_t p = 0; p < EVENT_PARTITIONS; p++)
 		process->judgings[p] = judging_new(&process->ports, EVENT_TOPIC, p);
@@ -121,7 +124,8 @@ void detectors_start(struct world *world, struct detectors_process *process)
 void detectors_end(struct detectors_process *process)
 {
 	for (int32_t p = 0; p < EVENT_PARTITIONS; p++)
-		judging_free(process->judgings[p]);
+		judging_free(process->judgings[p], &process->ports);
+	snapshot_search_close(process->ports.search);
 	log_writer_close(process->ports.writer);
 }
 

@@ -34,6 +34,7 @@ enum {
 
 static const char settings[] =
 	"kafka: {brokers: nowhere, topics: [ml.events]}\n"
+	"time: {rebuild: 12s}\n"
 	"false_alarms: 1 per day\n"
 	"capacity: {models: 10, comparisons: 10}\n"
 	"models: [{canary: stable, tick: 1s}]\n"
@@ -64,8 +65,8 @@ static void configure(struct world *world)
 
 static void make_topics(struct world *world)
 {
-	static const char *const names[] = {
-		"findings", "alerts", "actions", "commands", "notifications", "deadletter"};
+	static const char *const names[] = {"findings", "alerts", "actions", "commands",
+		"notifications", "deadletter", "state"};
 	struct err err;
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -282,7 +283,7 @@ static void calm(struct world *world)
 }
 
 struct sums {
-	uint64_t seeds, wrong, events, crashes, rewinds, notifications, executions;
+	uint64_t seeds, wrong, events, crashes, rewinds, rebuilds, notifications, executions;
 };
 
 /* Whether anything was wrong; sums may be NULL. */
@@ -302,6 +303,7 @@ static bool run(uint64_t seed, const struct limits *limits, struct sums *sums)
 		sums->events += world->events;
 		sums->crashes += world->crashes;
 		sums->rewinds += world->rewinds;
+		sums->rebuilds += world->rebuilds;
 		sums->notifications += world->received.count;
 		sums->executions += world->executed.count;
 	}
@@ -382,9 +384,10 @@ int main(int argc, char **argv)
 	for (uint64_t seed = first; seed <= last && !(until_wrong && sums.wrong); seed++)
 		run(seed, &(struct limits){0}, &sums);
 	printf("%" PRIu64 " seeds, %" PRIu64 " events, %" PRIu64 " crashes, %" PRIu64
-	       " rewinds of the store, %" PRIu64 " notifications, %" PRIu64 " rollbacks\n",
-		sums.seeds, sums.events, sums.crashes, sums.rewinds, sums.notifications,
-		sums.executions);
+	       " rewinds of the store, %" PRIu64 " partitions rebuilt from snapshots, %" PRIu64
+	       " notifications, %" PRIu64 " rollbacks\n",
+		sums.seeds, sums.events, sums.crashes, sums.rewinds, sums.rebuilds,
+		sums.notifications, sums.executions);
 	printf("%" PRIu64 " passed, %" PRIu64 " failed\n", sums.seeds - sums.wrong, sums.wrong);
 	return sums.wrong > 0;
 }

@@ -83,7 +83,7 @@ struct world {
 	struct map received; /* notification id -> payload (text) */
 	struct map told;     /* notification id -> struct told_once * (oracle.c) */
 	struct map executed; /* action id -> size_t *: how often the target did it */
-	uint64_t crashes, receptions, calls, rewinds;
+	uint64_t crashes, receptions, calls, rewinds, rebuilds;
 	uint64_t bodies_changed; /* an id came again with another body */
 
 	struct { /* of ingest's marks, the newest that was looked at */
@@ -116,6 +116,9 @@ void produce(struct world *world, int64_t now);
 struct attempt receive(struct world *world, const struct notification *notification);
 /* A deployment API's call, by the process that wrote INTENT with this token. */
 enum call_result execute(struct world *world, const char *action_id, const char *token);
+
+/* rebuilt.c: puts the state with which a fold's life began into a change; false: with nothing. */
+bool rebuilt_from(struct world *world, const struct fold *fold, struct change *change);
 
 /* oracle.c: every sentence that does not hold is counted and printed. */
 void wrong(struct world *world, const char *format, ...) PRINTF_LIKE(2, 3);
