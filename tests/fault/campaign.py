@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,14 +61,14 @@ def stage(kind, broken):
     """A copy of the programs, so that nobody's build changes them during a round."""
     tree = broken_tree(broken) if broken else ROOT
     build(tree, kind.PROGRAMS)
-    there = WORK / f"stage-{kind.name}{'-' + broken if broken else ''}"
-    shutil.rmtree(there, ignore_errors=True)
+    there = WORK / f"stage-{os.getpid()}"
     (there / "build").mkdir(parents=True)
     (there / "docs").symlink_to(ROOT / "docs")
     for path in (tree / kind.PROGRAMS).glob("modelwatch*"):
         shutil.copy(path, there / "build")
     conftest.ROOT = chains.ROOT = there
     chains.MODELWATCH = there / "build" / "modelwatch"
+    return there
 
 
 def commit():
@@ -93,16 +94,17 @@ def command_of(options, seed):
 
 
 def play(kind, seed, servers, broken):
-    """One round as a line of the ledger. Where it was wrong its logs stay."""
+    """One round as a line of the ledger. Where it was wrong its logs stay. Only what an oracle says is a verdict; any other
+    exception is the harness's own failure and no round."""
     directory = WORK / f"{kind.name}{'-' + broken if broken else ''}-{seed}"
     shutil.rmtree(directory, ignore_errors=True)
     clean(servers)
     begin, one, wrong = time.monotonic(), kind(seed, servers, directory), 0
     try:
         one.run()
-    except (Exception, conftest.pytest.fail.Exception) as failure:
-        wrong = f"{type(failure).__name__}: {failure}"
-        (directory / "wrong").write_text(wrong)
+    except (AssertionError, conftest.pytest.fail.Exception) as failure:
+        wrong = str(failure)
+        (directory / "wrong").write_text(traceback.format_exc())
     if not wrong:
         shutil.rmtree(directory)
     counts = {name: dict(sorted(getattr(one, name).items())) for name in ("faults", "phases", "facts")}
@@ -131,7 +133,7 @@ def main():
     kind.STORM = options.storm or kind.STORM
     if options.broken:
         rounds.PATIENCE = 90                                 # it will wait in vain
-    stage(kind, options.broken)
+    staged = stage(kind, options.broken)
     servers = conftest.Servers(WORK / f"servers-{os.getpid()}")
     try:
         for seed in seeds(options):
@@ -144,7 +146,8 @@ def main():
             passed, failed = passed + good, failed + (not good)
     finally:
         servers.close()
-        shutil.rmtree(servers.directory, ignore_errors=True)
+        for directory in (servers.directory, staged):
+            shutil.rmtree(directory, ignore_errors=True)
     print(f"{passed} passed, {failed} failed")
     return failed > 0
 

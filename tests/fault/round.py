@@ -17,7 +17,7 @@ import conftest
 import oracle
 import outside
 from chain import Chain, check_same
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 from conftest import eventually
 
 PATIENCE = 300                                              # seconds
@@ -26,7 +26,16 @@ RESTART = 0.2                                               # what systemd waits
 
 def wait(predicate, what):
     """What it takes is polled gently: it may read topics."""
-    return eventually(lambda: predicate() or time.sleep(0.5), PATIENCE, what)
+    return eventually(lambda: patiently(predicate) or time.sleep(0.5), PATIENCE, what)
+
+
+def patiently(read):
+    """What the oracles read of Kafka may fail for a while on a machine that is busy."""
+    for _ in range(5):
+        with contextlib.suppress(KafkaException):
+            return read()
+        time.sleep(2)
+    return read()
 
 
 class Load(threading.Thread):
@@ -131,11 +140,11 @@ class World:
 
     def check(self):
         """All of it, exactly."""
-        log = self.chain.settle(timeout=PATIENCE)
+        log = patiently(lambda: self.chain.settle(timeout=PATIENCE))
         self.round.facts["events"] += sum(map(len, log.values()))
         folds = self.chain.check_windows(log)
         self.chain.check_invariant(log, folds)
-        self.check_findings(self.chain.findings(), self.chain.replayed_findings(log))
+        self.check_findings(patiently(self.chain.findings), self.chain.replayed_findings(log))
         self.check_acts()
 
     def check_findings(self, found, expected):
@@ -144,12 +153,12 @@ class World:
     def check_acts(self):
         wait(lambda: not self._in_outboxes(), "that outboxes are empty")
         for topic in ("findings", "alerts", "notifications", "actions"):
-            self.round.facts[topic] += len(self.chain.topic_records(topic))
+            self.round.facts[topic] += len(patiently(lambda: self.chain.topic_records(topic)))
         self._check_told()
         self._check_repaired()
 
     def _records(self, topic):
-        return [json.loads(value) for _, value in self.chain.topic_records(topic)]
+        return [json.loads(value) for _, value in patiently(lambda: self.chain.topic_records(topic))]
 
     def _keys(self):
         return itertools.chain.from_iterable(self.deployments.effects.values())
@@ -211,7 +220,8 @@ class World:
     def _check_intended(self):
         """Nothing was called before the log had its INTENT."""
         intended = {}
-        for messages in chains.read_log(self.round.servers.brokers, f"{self.chain.prefix}.actions").values():
+        log = patiently(lambda: chains.read_log(self.round.servers.brokers, f"{self.chain.prefix}.actions"))
+        for messages in log.values():
             for _, at, _, value in messages:
                 record = json.loads(value)
                 if record["state"] == "intent":
