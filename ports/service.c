@@ -24,7 +24,8 @@ enum {
 	UNWELL_MS = 3000,
 	BACKOFF_MS_FIRST = 50,
 	BACKOFF_MS_MAX = 1000,
-	SLICE_MS = 50, /* of a wait: how late a signal may be noticed */
+	STAND_BY_MS = 100, /* between two looks: an owner that is gone should be missed on time */
+	SLICE_MS = 50,     /* of a wait: how late a signal may be noticed */
 };
 
 struct service_inside {
@@ -487,6 +488,7 @@ void backoff_reset(struct backoff *backoff)
 	backoff->wait_ms = 0;
 }
 
+/* Nothing is unwell: there is no reason to come more and more seldom. */
 static void stand_by(struct service *service, const char *reason)
 {
 	struct service_inside *inside = service->inside;
@@ -496,6 +498,7 @@ static void stand_by(struct service *service, const char *reason)
 	if (strcmp(status, inside->status) != 0)
 		journal(JOURNAL_INFO, "standby", "reason", reason, NULL);
 	inside->stands_by = true;
+	inside->backoff.wait_ms = STAND_BY_MS / 2;
 	service_status(service, true, "%s", status);
 }
 

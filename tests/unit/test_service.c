@@ -1,4 +1,5 @@
-/* The watchdog's rule of ports/service.h, with a socket of ours in systemd's place. */
+/* The watchdog's rule of ports/service.h, with a socket of ours in systemd's place, and how soon
+ * one that stands by looks again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -153,6 +154,21 @@ static void without_a_watchdog_nothing_is_fed(void **state)
 	assert_int_equal(turn(place, true, false, 0), 0);
 }
 
+/* An owner that dies is missed after so and so long: what is waited longer than that is lost. */
+static void one_that_stands_by_looks_again_soon_however_often_it_did(void **state)
+{
+	struct place *place = *state;
+	struct err err = {.text = "another process advances this fold"};
+
+	for (int i = 0; i < 8; i++) {
+		int64_t begin = clock_monotonic_ms();
+
+		service_came(&place->service, RC_NONE, &err, true);
+		meals(place); /* a full socket would stop the service */
+		assert_in_range(clock_monotonic_ms() - begin, 0, 250);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -165,6 +181,7 @@ int main(void)
 		TEST(one_that_goes_on_with_its_work_feeds_it_again),
 		TEST(a_loop_that_does_not_turn_starves_it),
 		TEST(without_a_watchdog_nothing_is_fed),
+		TEST(one_that_stands_by_looks_again_soon_however_often_it_did),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
