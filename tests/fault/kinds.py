@@ -6,10 +6,10 @@ import threading
 import time
 
 import outside
+import round as rounds
 import test_alerts
-import test_remediate
 from gap import Gap
-from round import RESTART, Round, World, phase, wait
+from round import RESTART, Round, World, phase
 from servers import Broker, Redis
 
 STEP = ("store.after_load", "store.before_advance", "store.after_advance")
@@ -88,8 +88,7 @@ class Room(World):
     def _load(self):
         self.done = threading.Event()
         self.incidents = dict.fromkeys(self.models, 0)
-        self.watch = test_remediate.Watch(self.round.servers.brokers, f"{self.chain.prefix}.actions")
-        self.waiting = []
+        self.waiting, self.stage = [], dict.fromkeys(self.models, "rest")
         self._thread = threading.Thread(target=self._judge, daemon=True)
         self.failure = None
         self._thread.start()
@@ -101,15 +100,14 @@ class Room(World):
     def _judge(self):
         """What detectors would find: alarm; ok once it was told and rolled back; and again once that is verified."""
         try:
-            stage = dict.fromkeys(self.models, "rest")
+            stage = self.stage
             while not self.done.is_set() or set(stage.values()) != {"rest"}:
-                self.watch._read()
-                verified = {r["id"] for r in self.watch.records if r["state"] == "verified"}
+                verified = self._states("verified")
                 told = collections.Counter(dict(self._told()).values())
                 for model in self.models:
                     stage[model] = self._advance(model, stage[model], verified, told[model])
-                time.sleep(0.05)
-        except Exception as failure:                        # told by story()
+                time.sleep(0.2)
+        except Exception as failure:                        # raised by story()
             self.failure = failure
 
     def _told(self):
@@ -130,9 +128,10 @@ class Room(World):
 
     def story(self):
         self.done.set()
-        wait(lambda: not self._thread.is_alive(), "that every incident has its rollback, and that it is verified")
-        assert self.failure is None, self.failure
-        self.watch.close()
+        self._thread.join(rounds.PATIENCE)
+        assert not self._thread.is_alive(), f"an incident has no rollback, or none that is verified: {self.stage}"
+        if self.failure:
+            raise self.failure
 
     def check(self):
         self.check_acts()

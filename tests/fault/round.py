@@ -136,6 +136,13 @@ class World:
         self.pager.close()
         self.deployments.close()
 
+    def keep_topics(self):
+        """For whoever asks why a round went wrong."""
+        for topic in ("findings", "alerts", "notifications", "actions"):
+            with contextlib.suppress(Exception):
+                lines = [value + b"\n" for _, value in self.chain.topic_records(topic)]
+                (self.round.directory / f"{self.chain.prefix}.{topic}.jsonl").write_bytes(b"".join(lines))
+
     # -- the oracles
 
     def check(self):
@@ -263,13 +270,21 @@ class Round:
             for _ in range(self.WORLDS):
                 self.worlds.append(self.world())
                 stack.callback(self.worlds[-1].close)
-            self._storm()
-            self.heal()
-            for world in self.worlds:
-                world.story()
-            for world in self.worlds:
-                world.check()
-            self._check_alive()
+            try:
+                self._play()
+            except (AssertionError, conftest.pytest.fail.Exception):
+                for world in self.worlds:
+                    world.keep_topics()
+                raise
+
+    def _play(self):
+        self._storm()
+        self.heal()
+        for world in self.worlds:
+            world.story()
+        for world in self.worlds:
+            world.check()
+        self._check_alive()
 
     # -- what a kind says
 
