@@ -2,7 +2,7 @@
 # make demo       sets up this machine (Debian packages) and runs the demo; TRACE=FILE... plays recorded events
 # make test       sets up this machine and passes all tests
 # make check      format, rooms, warnings as errors (gcc, clang), cppcheck, unit, flow, live tests, sanitizers
-# make unit | flow | live | rooms | format | lint | bench | fuzz
+# make unit | flow | model | live | rooms | format | lint | bench | fuzz
 # SAN=address,undefined builds with sanitizers into build/san; WERROR=1 makes warnings errors; V=1 shows commands
 
 CC ?= gcc
@@ -171,6 +171,10 @@ sim-campaign: $(SIM)
 broken:
 	@tests/broken/run
 
+# All runs of the protocol of remediate/ in a model, and of orders that are known to be broken. ROWS= picks some.
+model:
+	@tests/model/run $(ROWS)
+
 flow: $(FLOW)
 	@tests/run-c $(FLOW)
 
@@ -204,7 +208,7 @@ objects: $(OBJECTS) $(ROOM_SOURCES:%.c=$(BUILD)/%.o)
 sanitizers:
 	@$(MAKE) --no-print-directory SAN=address,undefined unit flow all
 
-check: rooms format lint warnings unit flow sim torture broken sanitizers live
+check: rooms format lint warnings unit flow model sim torture broken sanitizers live
 
 # ---- the two commands of README
 
@@ -250,7 +254,7 @@ uninstall:
 sandbox: all $(LIVE)
 	@/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/live/test_sandbox.py
 
-.PHONY: fault faults-page all programs clean unit flow sim sim-campaign torture live rooms format lint warnings objects sanitizers check test demo bench \
+.PHONY: fault faults-page all programs clean unit flow model sim sim-campaign torture live rooms format lint warnings objects sanitizers check test demo bench \
 	install uninstall sandbox \
 	fuzz fuzz-targets broken
 .SECONDARY:
