@@ -1,6 +1,6 @@
 /* core/snapshot.c: snapshots as records of a topic. THINKS.
- * A part, version 1: 'S', 1, the cut as a sized blob, number of this part from 0, number of parts,
- * then the bytes. All parts joined: fields and data of the records, each sized. */
+ * A part, version 1: 'S', 1, the cut as a sized blob, bytes of all parts, number of parts, number of
+ * this part from 0, then its bytes. All parts joined: fields and data of the records, each sized. */
 #include "core/snapshot.h"
 
 #include "core/memory.h"
@@ -77,8 +77,9 @@ void snapshot_emit(struct change *change, const char *service, const char *log,
 		bytes_clear(&value);
 		bytes_add(&value, head, sizeof head);
 		bytes_sized(&value, blob.data, blob.size);
-		bytes_varint(&value, i);
+		bytes_varint(&value, records.size);
 		bytes_varint(&value, count);
+		bytes_varint(&value, i);
 		bytes_add(&value, records.data + from, size);
 		change_emit(change, TOPIC_STATE, bytes_view(&key), bytes_view(&value), NULL);
 	}
@@ -177,8 +178,8 @@ static void add_part(struct snapshot *snapshot, size_t part, struct view bytes)
 	bytes_add(&snapshot->parts[part], bytes.data, bytes.size);
 }
 
-/* All parts are there. False: they are no records. */
-static bool join(struct snapshot *snapshot)
+/* All parts are there. False: they are not what was written. */
+static bool join(struct snapshot *snapshot, uint64_t size)
 {
 	for (size_t i = 0; i < snapshot->part_count; i++)
 		bytes_add(&snapshot->records, snapshot->parts[i].data, snapshot->parts[i].size);
@@ -189,8 +190,8 @@ static bool join(struct snapshot *snapshot)
 		reader_sized(&reader);
 		reader_sized(&reader);
 	}
-	snapshot->whole = reader.ok;
-	return reader.ok;
+	snapshot->whole = reader.ok && snapshot->records.size == size;
+	return snapshot->whole;
 }
 
 enum rc snapshots_take(
@@ -203,8 +204,9 @@ enum rc snapshots_take(
 		return RC_OK;
 	bool known = reader_varint(&reader) == PART_MARK && reader_varint(&reader) == PART_VERSION;
 	bool cut_known = cut_read(reader_sized(&reader), &cut);
-	uint64_t part = reader_varint(&reader);
+	uint64_t size = reader_varint(&reader);
 	uint64_t count = reader_varint(&reader);
+	uint64_t part = reader_varint(&reader);
 
 	if (!known || !cut_known || !reader.ok || !count || count > PARTS_MAX || part >= count)
 		return err_set(err, RC_REJECT,
@@ -223,7 +225,7 @@ enum rc snapshots_take(
 	add_part(snapshot, part, (struct view){reader.at, (size_t)(reader.end - reader.at)});
 	if (snapshot->seen < snapshot->part_count)
 		return RC_OK;
-	if (!join(snapshot)) {
+	if (!join(snapshot, size)) {
 		remove_at(snapshots, (size_t)(snapshot - snapshots->list));
 		return err_set(err, RC_REJECT,
 			"the snapshot at close record %" PRIu64 " is damaged", cut.sequence);

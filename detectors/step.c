@@ -88,8 +88,28 @@ static void judge_touched(
 	}
 }
 
+/* Nobody was silent in what is lost. */
+static void excuse_silence(struct detectors *detectors, int64_t until_ms)
+{
+	struct map_entry *entry;
+	size_t place = 0;
+
+	while ((entry = map_next(&detectors->models, &place))) {
+		struct model *model = entry->value;
+
+		for (size_t i = 0; i < model->count; i++)
+			if (detector_judges_silence(model->list[i]->detector))
+				silence_excuse(model->list[i], until_ms);
+	}
+	detectors->next_due_ms = INT64_MIN;
+}
+
 static void fold_tick(struct detectors *detectors, const struct closed_tick *tick)
 {
+	bool whole = tick->from_ms >= detectors->whole_from_ms;
+
+	if (!whole)
+		excuse_silence(detectors, tick->to_ms);
 	fold_time_passes(detectors, tick->to_ms);
 	struct model *model = fold_model(detectors, tick->model);
 
@@ -97,7 +117,7 @@ static void fold_tick(struct detectors *detectors, const struct closed_tick *tic
 	if (model->last_ms + IDLE_MAX_MS < detectors->next_due_ms)
 		detectors->next_due_ms = model->last_ms + IDLE_MAX_MS;
 	detectors->counts.ticks++;
-	if (tick->from_ms < detectors->whole_from_ms)
+	if (!whole)
 		return;
 	traffic_tick(&model->traffic, tick);
 	fold_end_comparisons(detectors, model, tick);
@@ -147,22 +167,6 @@ uint64_t detectors_next(const struct detectors *detectors)
 static int64_t clock_of(const struct detectors *detectors, const struct close_record *record)
 {
 	return record->watermark_ms - detectors->config->time.lateness_ms;
-}
-
-/* Nobody was silent in what is lost. */
-static void excuse_silence(struct detectors *detectors, int64_t until_ms)
-{
-	struct map_entry *entry;
-	size_t place = 0;
-
-	while ((entry = map_next(&detectors->models, &place))) {
-		struct model *model = entry->value;
-
-		for (size_t i = 0; i < model->count; i++)
-			if (detector_judges_silence(model->list[i]->detector))
-				silence_excuse(model->list[i], until_ms);
-	}
-	detectors->next_due_ms = INT64_MIN;
 }
 
 static void note_gap(struct detectors *detectors, const struct close_record *record)

@@ -133,7 +133,8 @@ struct fold {
 	struct finding findings[FINDINGS_MAX];
 	size_t finding_count;
 	uint64_t sequence;
-	int64_t now_ms;             /* start of the next tick */
+	int64_t now_ms;
+	int64_t whole_from_ms; /* of the records that are folded */ /* start of the next tick */
 	struct close_record record; /* ticks that wait for fold_close() */
 	size_t batch;               /* ticks in a record; 0: one */
 	bool restoring;             /* a new fold for each record */
@@ -256,6 +257,7 @@ static void fold_close(struct fold *fold, int64_t watermark_ms)
 
 	fold->record.sequence = ++fold->sequence;
 	fold->record.watermark_ms = watermark_ms;
+	fold->record.whole_from_ms = fold->whole_from_ms;
 	detectors_close(fold->detectors, &fold->record);
 	close_record_done(&fold->record);
 	detectors_change(fold->detectors, &change);
@@ -980,6 +982,56 @@ static void lost_records_are_no_silence(void **state)
 	fold_free(fold);
 }
 
+/* What a gap in the log took is missing in the windows of that time. */
+static void ticks_with_a_hole_judge_nothing(void **state)
+{
+	(void)state;
+	for (int hole = 0; hole <= 1; hole++) {
+		struct fold *fold = fold_new();
+
+		RUN(fold, 400, PRODUCTION(.n = 200));
+		fold->whole_from_ms = hole ? INT64_MAX : 0; /* no event has come behind it */
+		RUN(fold, 40, PRODUCTION(.n = 20));
+		fold->whole_from_ms = hole ? fold->now_ms : 0;
+		RUN(fold, 40, PRODUCTION(.n = 200));
+		assert_int_equal(fold->finding_count > 0, !hole);
+		fold_free(fold);
+	}
+}
+
+static void behind_the_cut_that_ingest_came_back_with_a_new_life_goes_on(void **state)
+{
+	struct fold *fold = fold_new();
+	struct cut cut = {.epoch = "e1", .number = 1};
+
+	(void)state;
+	RUN(fold, 60, PRODUCTION(.n = 100, .latency = 20), CANARY(.n = 50, .latency = 20));
+	cut.sequence = fold->sequence;
+	assert_false(detectors_follow(fold->detectors, "e2", &cut));
+	assert_int_equal(detectors_next(fold->detectors), fold->sequence + 1);
+	RUN(fold, 1, PRODUCTION(.n = 100, .latency = 20), CANARY(.n = 50, .latency = 20));
+	cut.epoch[1] = '2';
+	assert_true(detectors_follow(fold->detectors, "e3", &cut)); /* not behind it any more */
+	assert_int_equal(detectors_next(fold->detectors), 1);
+	fold_free(fold);
+}
+
+static void a_cut_is_passed_on_with_the_state_behind_its_record(void **state)
+{
+	struct fold *fold = fold_new();
+	struct close_record record = {.sequence = 1, .watermark_ms = START_MS, .cut = 4};
+
+	(void)state;
+	assert_null(detectors_cut(fold->detectors));
+	detectors_close(fold->detectors, &record);
+	assert_int_equal(detectors_cut(fold->detectors)->number, 4);
+	assert_int_equal(detectors_cut(fold->detectors)->sequence, 1);
+	assert_string_equal(detectors_cut(fold->detectors)->epoch, "e1");
+	detectors_cut_taken(fold->detectors);
+	assert_null(detectors_cut(fold->detectors));
+	fold_free(fold);
+}
+
 static void a_new_life_of_ingest_starts_at_its_first_record(void **state)
 {
 	struct fold *fold = fold_new();
@@ -1123,6 +1175,9 @@ int main(void)
 		cmocka_unit_test(how_ticks_are_spread_over_records_changes_nothing),
 		cmocka_unit_test(a_record_is_folded_once_and_a_lost_one_is_counted),
 		cmocka_unit_test(lost_records_are_no_silence),
+		cmocka_unit_test(ticks_with_a_hole_judge_nothing),
+		cmocka_unit_test(behind_the_cut_that_ingest_came_back_with_a_new_life_goes_on),
+		cmocka_unit_test(a_cut_is_passed_on_with_the_state_behind_its_record),
 		cmocka_unit_test(a_new_life_of_ingest_starts_at_its_first_record),
 		cmocka_unit_test(sparse_traffic_is_judged_slowly),
 		cmocka_unit_test(damaged_records_are_refused),

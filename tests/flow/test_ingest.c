@@ -864,6 +864,90 @@ static void a_gap_is_recorded_and_reading_goes_on_behind_it(void **state)
 	story_end(&story);
 }
 
+static enum rc keep_record(void *context, uint64_t sequence, struct view data, struct err *err)
+{
+	struct close_record *record = context;
+
+	(void)sequence;
+	close_record_done(record);
+	return close_record_from_blob(data, record, err);
+}
+
+/* The newest close record. */
+static void last_record(const struct runner *runner, struct close_record *record)
+{
+	struct err err;
+
+	assert_int_equal(store_stream(runner->store, &runner->fold, &runner->head, TABLE_CLOSES, 1,
+				 SIZE_MAX, keep_record, record, &err),
+		RC_OK);
+}
+
+static void behind_a_gap_ticks_are_whole_from_its_first_event_on(void **state)
+{
+	struct close_record record = {0};
+	struct story story;
+	(void)state;
+
+	story_begin(&story);
+	answer(&story, base_ms, base_ms);
+	story_tell(&story);
+	last_record(&story.runner, &record);
+	assert_int_equal(record.whole_from_ms, 0);
+	ingest_gap(story.runner.ingest, 1, 50, "retention");
+	ingest_mark(story.runner.ingest, base_ms + 10000);
+	step(&story.runner);
+	load(&story.runner);
+	last_record(&story.runner, &record);
+	assert_true(record.whole_from_ms == INT64_MAX);
+	story.input.next = 50;
+	answer(&story, base_ms + 40000, base_ms + 40000);
+	feed(&story.runner, &story.input.entries[1]);
+	step(&story.runner);
+	load(&story.runner);
+	ingest_mark(story.runner.ingest, base_ms + 60000);
+	step(&story.runner);
+	last_record(&story.runner, &record);
+	assert_int_equal(record.whole_from_ms, base_ms + 40000);
+	close_record_done(&record);
+	story_end(&story);
+}
+
+static void event_time_is_cut_every_quarter_of_what_is_rebuilt(void **state)
+{
+	struct close_record record = {0};
+	struct story story;
+	int64_t cuts = 0, quarter = 15000;
+	(void)state;
+
+	story_begin(&story);
+	story.config.time.rebuild_ms = 4 * quarter;
+	answer(&story, base_ms, base_ms);
+	story_tell(&story);
+	for (int64_t ms = 1000; ms <= 60000; ms += 1000) {
+		int64_t now = base_ms + ms;
+		bool due = !cuts || now / quarter > (now - 1000) / quarter;
+
+		ingest_mark(story.runner.ingest, now);
+		step(&story.runner);
+		last_record(&story.runner, &record);
+
+		cuts += due;
+		assert_int_equal(record.cut, due ? cuts : 0);
+		assert_int_equal(ingest_cut(story.runner.ingest) != NULL, due);
+		if (due) {
+			load(&story.runner); /* a restart before it was written */
+			assert_int_equal(
+				ingest_cut(story.runner.ingest)->sequence, record.sequence);
+			assert_int_equal(ingest_cut(story.runner.ingest)->number, cuts);
+		}
+		ingest_cut_taken(story.runner.ingest);
+	}
+	assert_int_equal(cuts, 5);
+	close_record_done(&record);
+	story_end(&story);
+}
+
 static void after_a_lost_tail_only_what_is_new_counts(void **state)
 {
 	struct story story;
@@ -965,6 +1049,8 @@ int main(void)
 		cmocka_unit_test(a_new_configuration_takes_effect_with_a_close_record),
 		cmocka_unit_test(a_changed_tick_keeps_what_was_counted),
 		cmocka_unit_test(a_gap_is_recorded_and_reading_goes_on_behind_it),
+		cmocka_unit_test(behind_a_gap_ticks_are_whole_from_its_first_event_on),
+		cmocka_unit_test(event_time_is_cut_every_quarter_of_what_is_rebuilt),
 		cmocka_unit_test(after_a_lost_tail_only_what_is_new_counts),
 		cmocka_unit_test(the_fingerprint_of_the_last_message_comes_back),
 		cmocka_unit_test(many_windows_are_spread_over_records_whose_watermarks_hold),

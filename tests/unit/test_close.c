@@ -39,6 +39,8 @@ static void a_close_record_reads_back_as_it_was(void **state)
 	struct close_record record = {.sequence = 17,
 		.watermark_ms = 12500,
 		.offset = 1234,
+		.whole_from_ms = 4999,
+		.cut = 3,
 		.ticks = ticks,
 		.tick_count = 2,
 		.configured = true,
@@ -54,6 +56,8 @@ static void a_close_record_reads_back_as_it_was(void **state)
 	assert_int_equal(read.sequence, 17);
 	assert_int_equal(read.watermark_ms, 12500);
 	assert_int_equal(read.offset, 1234);
+	assert_int_equal(read.whole_from_ms, 4999);
+	assert_int_equal(read.cut, 3);
 	assert_true(read.configured);
 	assert_string_equal(read.config_digest, "d1g357");
 	assert_int_equal(read.tick_count, 2);
