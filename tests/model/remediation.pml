@@ -271,7 +271,14 @@ inline finish(record)
 	tell(record);
 	stored.stage = ENDED;
 	stored.maybe_called = 0;
-	stored.tries = 0
+	stored.tries = 0;
+	if
+	:: !rewinds -> /* they make no difference any more */
+		crashes = 0;
+		takeovers = 0;
+		lost_answers = 0
+	:: else
+	fi
 }
 
 inline unknown()
