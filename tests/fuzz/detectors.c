@@ -57,7 +57,7 @@ static void begin(struct life *life)
 	life->detectors = detectors_new(&config, fold.log);
 	CLAIM(store_load(life->store, &fold, &life->head, detectors_restore, life->detectors,
 		      &err) == RC_OK);
-	detectors_follow(life->detectors, life->epoch);
+	detectors_follow(life->detectors, life->epoch, NULL);
 }
 
 static void step(struct life *life)
@@ -240,7 +240,7 @@ static void obey(struct life *life, unsigned order, struct view *rest)
 	case 5:
 		end_record(life);
 		life->epoch[1] = (char)('0' + value % 3);
-		if (detectors_follow(life->detectors, life->epoch))
+		if (detectors_follow(life->detectors, life->epoch, NULL))
 			life->sequence = 0;
 		break;
 	case 6:

@@ -53,7 +53,7 @@ static void detectors_go_on(struct detectors *detectors)
 		.windows = windows,
 		.window_count = sizeof windows / sizeof *windows};
 
-	detectors_follow(detectors, "e1");
+	detectors_follow(detectors, "e1", NULL);
 	const struct close_record record = {.sequence = detectors_next(detectors),
 		.watermark_ms = 1763654407000,
 		.ticks = &tick,
