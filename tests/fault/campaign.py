@@ -132,7 +132,7 @@ def main():
     kind, of, passed, failed = KINDS[options.kind], commit(), 0, 0
     kind.STORM = options.storm or kind.STORM
     if options.broken:
-        rounds.PATIENCE = 90                                 # it will wait in vain
+        rounds.PATIENCE = 240                               # it will wait in vain
     staged = stage(kind, options.broken)
     servers = conftest.Servers(WORK / f"servers-{os.getpid()}")
     try:

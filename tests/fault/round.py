@@ -20,7 +20,7 @@ from chain import Chain, check_same
 from confluent_kafka import KafkaException, Producer
 from conftest import eventually
 
-PATIENCE = 300                                              # seconds
+PATIENCE = 600                                              # seconds
 RESTART = 0.2                                               # what systemd waits before it starts a service again
 
 

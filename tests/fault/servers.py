@@ -4,10 +4,11 @@ import resource
 import shutil
 import signal
 import subprocess
+from pathlib import Path
 
 import chain as chains
 from conftest import eventually
-from round import Round, World
+from round import RESTART, Round, World
 
 
 class Rebuilt(World):
@@ -32,7 +33,17 @@ class Redis(Round):
         return Rebuilt(self)
 
     def plagues(self):
-        return [self._striking()]
+        return [self._striking(), *(self._supervising(name, service) for name, service in self.each_service())]
+
+    def _supervising(self, name, service):
+        """Without the function, whoever needs it ends and is started again, as by systemd, until somebody has installed it."""
+        while True:
+            if not service.running():
+                code, said = service.process.returncode, service.stderr.read_text(errors="replace").rstrip().splitlines()
+                assert code == 1 and any("run modelwatch init" in line for line in said[-3:]), f"{name} ended with {code}: {said[-3:]}"
+                self.facts["ended for want of the function"] += 1
+                service.start()
+            yield RESTART
 
     def _striking(self):
         yield self.chance.uniform(3, 5)
@@ -91,12 +102,12 @@ class Redis(Round):
         self.servers.redis_cli("config", "set", "maxmemory", "0")
 
     def _disk_full(self):
-        """Not a byte more fits into the append-only file; Redis then refuses all writes."""
+        """Not a byte more fits into the append-only file; once Redis has noticed that, it refuses all writes."""
         pid = int((self.servers.directory / "redis" / "pid").read_text())
-        written = max(self._data().glob("*.incr.aof"), key=lambda path: path.stat().st_mtime)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (written.stat().st_size, resource.RLIM_INFINITY))
-        yield self.chance.uniform(2, 5)
-        self.facts["writes refused for the full disk"] += "aof_last_write_status:err" in self.servers.redis_cli("info", "persistence")
+        size = max(path.stat().st_size for path in Path(f"/proc/{pid}/fd").iterdir() if path.resolve().suffix == ".aof")
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        eventually(lambda: "aof_last_write_status:err" in self.servers.redis_cli("info", "persistence"), 60, "that the disk is full")
+        yield self.chance.uniform(1, 5)
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
     def _pause(self):
