@@ -3,6 +3,7 @@
 # make test       sets up this machine and passes all tests
 # make check      format, rooms, warnings as errors (gcc, clang), cppcheck, unit, flow, live tests, sanitizers
 # make unit | flow | model | live | rooms | format | lint | bench | fuzz
+# make fault | recovery | rebuild | soak: hours of it, for the ledger
 # SAN=address,undefined builds with sanitizers into build/san; WERROR=1 makes warnings errors; V=1 shows commands
 
 CC ?= gcc
@@ -149,6 +150,19 @@ fault:
 	@/usr/bin/python3 tests/fault/campaign.py --kind $(KIND) --rounds $(ROUNDS) --ledger $(LEDGER) \
 		$(if $(SEED),--seed $(SEED)) $(if $(STORM),--storm $(STORM)) $(if $(BROKEN),--broken $(BROKEN))
 
+# Measurements on a broker and a Redis of their own, each a line of the ledger or one a service: SEED=, LEDGER=, and
+# KILLS=, RATE= | EVENTS= | MINUTES=, RATE=.
+MEASURE = /usr/bin/python3 tests/fault/$@.py --ledger $(LEDGER) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE))
+
+recovery: all
+	@$(MEASURE) $(if $(KILLS),--kills $(KILLS))
+
+rebuild: all
+	@$(MEASURE) $(if $(EVENTS),--count $(EVENTS))
+
+soak: all
+	@$(MEASURE) $(if $(MINUTES),--minutes $(MINUTES))
+
 # docs/faults.md, from the ledger beside it.
 faults-page:
 	@/usr/bin/python3 tests/fault/report.py
@@ -254,7 +268,7 @@ uninstall:
 sandbox: all $(LIVE)
 	@/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/live/test_sandbox.py
 
-.PHONY: fault faults-page all programs clean unit flow model sim sim-campaign torture live rooms format lint warnings objects sanitizers check test demo bench \
+.PHONY: fault recovery rebuild soak faults-page all programs clean unit flow model sim sim-campaign torture live rooms format lint warnings objects sanitizers check test demo bench \
 	install uninstall sandbox \
 	fuzz fuzz-targets broken
 .SECONDARY:
