@@ -1,29 +1,11 @@
 """The kind of rounds in which the log is cut away under ingest: what is lost is shown, the rest is exact."""
 import collections
 import json
-import socket
-import struct
 
 import chain as chains
 import oracle
 from confluent_kafka import Consumer, TopicPartition
 from round import RESTART, Round, World, wait
-
-
-def delete_records(brokers, topic, ends):
-    """The log of each partition then begins at this offset, which must not lie beyond its end."""
-    host, port = brokers.split(":")
-    name = struct.pack(">h", len(topic)) + topic.encode()
-    body = (struct.pack(">hhih", 21, 1, 1, -1) + struct.pack(">i", 1) + name + struct.pack(">i", len(ends)) +
-            b"".join(struct.pack(">iq", partition, end) for partition, end in ends.items()) + struct.pack(">i", 30_000))
-    with socket.create_connection((host, int(port)), 30) as s, s.makefile("rwb") as stream:
-        stream.write(struct.pack(">i", len(body)) + body)
-        stream.flush()
-        size, = struct.unpack(">i", stream.read(4))
-        answer = stream.read(size)
-    at = 4 + 4 + 4 + len(name) + 4                          # correlation, throttle, topics, name, partitions
-    for partition, low, error in (struct.unpack_from(">iqh", answer, at + 14 * n) for n in range(len(ends))):
-        assert error == 0 and low == ends[partition], f"{topic}-{partition}: error {error}, the log begins at {low}"
 
 
 class Reader:
@@ -71,7 +53,7 @@ class Counting(World):
                 ends[partition] = chance.randint(cursors[partition] + 1, end)
                 self.lost[partition].append((cursors[partition], ends[partition]))
         if ends:
-            delete_records(self.round.servers.brokers, self.chain.topic, ends)
+            chains.delete_records(self.round.servers.brokers, self.chain.topic, ends)
         return len(ends)
 
     def check(self):

@@ -15,6 +15,7 @@ import os
 import random
 import re
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -57,6 +58,22 @@ def traces(*patterns):
 def create_topic(brokers, topic, partitions=PARTITIONS, **settings):
     admin = AdminClient({"bootstrap.servers": brokers, **settings})
     admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(30)
+
+
+def delete_records(brokers, topic, ends):
+    """The log of each partition then begins at this offset, which must not lie beyond its end."""
+    host, port = brokers.split(":")
+    name = struct.pack(">h", len(topic)) + topic.encode()
+    body = (struct.pack(">hhih", 21, 1, 1, -1) + struct.pack(">i", 1) + name + struct.pack(">i", len(ends)) +
+            b"".join(struct.pack(">iq", partition, end) for partition, end in ends.items()) + struct.pack(">i", 30_000))
+    with socket.create_connection((host, int(port)), 30) as s, s.makefile("rwb") as stream:
+        stream.write(struct.pack(">i", len(body)) + body)
+        stream.flush()
+        size, = struct.unpack(">i", stream.read(4))
+        answer = stream.read(size)
+    at = 4 + 4 + 4 + len(name) + 4                          # correlation, throttle, topics, name, partitions
+    for partition, low, error in (struct.unpack_from(">iqh", answer, at + 14 * n) for n in range(len(ends))):
+        assert error == 0 and low == ends[partition], f"{topic}-{partition}: error {error}, the log begins at {low}"
 
 
 def read_log(brokers, topic, timeout=120):
