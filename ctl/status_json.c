@@ -172,6 +172,15 @@ static void add_count(struct table *table, json_int_t count)
 	table_text(table, text);
 }
 
+/* How long ago what closed earlier was not rebuilt after a loss of Redis; nothing where all was. */
+static void add_rebuilt(const json_t *log, struct table *table, int64_t now_ms)
+{
+	if (json_integer_value(json_object_get(log, "rebuilt_from")))
+		add_cell(table, log, "rebuilt_from", CELL_AGO, now_ms);
+	else
+		table_text(table, "");
+}
+
 /* "43 %, 310000/s, 130 s left" of a log that is far behind its end; nothing of others. */
 static void add_progress(const json_t *progress, struct table *table)
 {
@@ -191,7 +200,7 @@ static void print_logs(const json_t *logs, int64_t now_ms)
 {
 	static const char *const counts[] = {"late", "duplicate", "control"};
 	const char *const headings[] = {"LOG", "OFFSET", "BEHIND", "COUNTED", "LATE", "DUPLICATE",
-		"CONTROL", "GAPS", "REJECTED", "CATCHING UP", NULL};
+		"CONTROL", "GAPS", "WINDOWS FROM", "REJECTED", "CATCHING UP", NULL};
 	struct table table = {0};
 
 	table_begin(&table, headings);
@@ -205,6 +214,7 @@ static void print_logs(const json_t *logs, int64_t now_ms)
 		for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
 			add_count(&table, json_integer_value(json_object_get(log, counts[k])));
 		add_count(&table, (json_int_t)json_array_size(json_object_get(log, "gaps")));
+		add_rebuilt(log, &table, now_ms);
 		add_rejected(json_object_get(log, "rejected"), &table);
 		add_progress(json_object_get(log, "progress"), &table);
 	}
