@@ -2,7 +2,7 @@
 # make demo       sets up this machine (Debian packages) and runs the demo; TRACE=FILE... plays recorded events
 # make test       sets up this machine and passes all tests
 # make check      format, rooms, warnings as errors (gcc, clang), cppcheck, unit, flow, live tests, sanitizers
-# make unit | flow | model | live | rooms | format | lint | bench | fuzz
+# make unit | flow | model | live | rooms | format | lint | bench | fuzz | tsan
 # make fault | recovery | rebuild | soak: hours of it, for the ledger
 # SAN=address,undefined builds with sanitizers into build/san; WERROR=1 makes warnings errors; V=1 shows commands
 
@@ -123,6 +123,17 @@ $(BUILD)/torture/events.jsonl: tests/torture/trace.py
 torture: $(BUILD)/torture/allocation $(BUILD)/torture/events.jsonl
 	@$^
 
+# ---- tsan: the Kafka door's threads under the thread sanitizer, over a stand-in of librdkafka that is built with it
+
+$(BUILD)/tsan-kafka: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/tsan/*.c)) \
+		$(BUILD)/ports/log_kafka.o $(BUILD)/ports/log_kafka_reader.o $(BUILD)/ports/log_kafka_ends.o $(ARCHIVE)
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+
+tsan:
+	@$(MAKE) --no-print-directory BUILD=build/tsan SAN=thread build/tsan/tsan-kafka
+	@build/tsan/tsan-kafka
+
 # ---- fuzz: one target a file; with clang and SAN=fuzzer-no-link libFuzzer drives it, else play.c gives it files
 
 FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(filter-out tests/fuzz/play.c,$(wildcard tests/fuzz/*.c)))
@@ -200,7 +211,7 @@ rooms:
 
 FORMATTED = $(wildcard core/*.[ch] core/stats/*.[ch] ports/*.[ch] ingest/*.[ch] detectors/*.[ch] \
 	alerts/*.[ch] remediate/*.[ch] console/*.[ch] ctl/*.[ch] demo/*.[ch] bench/*.[ch] \
-	tests/unit/*.c tests/flow/*.c tests/sim/*.[ch] tests/torture/*.c tests/live/*.[ch] tests/fuzz/*.[ch])
+	tests/unit/*.c tests/flow/*.c tests/sim/*.[ch] tests/torture/*.c tests/live/*.[ch] tests/fuzz/*.[ch] tests/tsan/*.[ch])
 
 format:
 	@clang-format --dry-run -Werror $(FORMATTED)
@@ -222,7 +233,7 @@ objects: $(OBJECTS) $(ROOM_SOURCES:%.c=$(BUILD)/%.o)
 sanitizers:
 	@$(MAKE) --no-print-directory SAN=address,undefined unit flow all
 
-check: rooms format lint warnings unit flow model sim torture broken sanitizers live
+check: rooms format lint warnings unit flow model sim torture broken sanitizers tsan live
 
 # ---- the two commands of README
 
@@ -268,7 +279,7 @@ uninstall:
 sandbox: all $(LIVE)
 	@/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/live/test_sandbox.py
 
-.PHONY: fault recovery rebuild soak faults-page all programs clean unit flow model sim sim-campaign torture live rooms format lint warnings objects sanitizers check test demo bench \
+.PHONY: tsan fault recovery rebuild soak faults-page all programs clean unit flow model sim sim-campaign torture live rooms format lint warnings objects sanitizers check test demo bench \
 	install uninstall sandbox \
 	fuzz fuzz-targets broken
 .SECONDARY:
