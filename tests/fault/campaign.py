@@ -44,14 +44,15 @@ def build(tree, programs):
     assert done.returncode == 0, done.stdout
 
 
-def broken_tree(name):
-    """Our sources with the patch."""
+def broken_tree(name, programs):
+    """Our sources with the patch, and what was made of those that it does not touch."""
     patch, = [path for folder in ("tests/broken", "tests/fault/broken") for path in (ROOT / folder).glob(f"{name}.patch")]
     tree = WORK / f"broken-{name}"
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir(parents=True)
     for room in (*ROOMS, "demo", "bench"):
         shutil.copytree(ROOT / room, tree / room)
+        shutil.copytree(ROOT / programs / room, tree / programs / room)
     shutil.copy(ROOT / "Makefile", tree)
     subprocess.run(["patch", "--batch", "-F0", "-p0", "-i", patch], cwd=tree, check=True, stdout=subprocess.DEVNULL)
     return tree
@@ -59,8 +60,10 @@ def broken_tree(name):
 
 def stage(kind, broken):
     """A copy of the programs, so that nobody's build changes them during a round."""
-    tree = broken_tree(broken) if broken else ROOT
-    build(tree, kind.PROGRAMS)
+    build(ROOT, kind.PROGRAMS)
+    tree = broken_tree(broken, kind.PROGRAMS) if broken else ROOT
+    if broken:
+        build(tree, kind.PROGRAMS)
     there = WORK / f"stage-{os.getpid()}"
     (there / "build").mkdir(parents=True)
     (there / "docs").symlink_to(ROOT / "docs")
@@ -137,7 +140,14 @@ def main():
     servers = conftest.Servers(WORK / f"servers-{os.getpid()}")
     try:
         for seed in seeds(options):
-            line = {**play(kind, seed, servers, options.broken), "commit": of, "command": command_of(options, seed)}
+            try:
+                line = {**play(kind, seed, servers, options.broken), "commit": of, "command": command_of(options, seed)}
+            except conftest.pytest.exit.Exception:          # somebody ends us
+                raise
+            except Exception:                               # of the harness: no round
+                traceback.print_exc()
+                failed += 1
+                continue
             with open(options.ledger, "a") as ledger:
                 ledger.write(json.dumps(line) + "\n")
             say(f"{kind.name} seed {seed}: {sum(line['faults'].values())} faults, {line['seconds']} s,",

@@ -268,7 +268,7 @@ class Round:
             stack.callback(self._end_all)
             self.worlds = []
             for _ in range(self.WORLDS):
-                self.worlds.append(self.world())
+                self.worlds.append(self._made())
                 stack.callback(self.worlds[-1].close)
             try:
                 self._play()
@@ -276,6 +276,13 @@ class Round:
                 for world in self.worlds:
                     world.keep_topics()
                 raise
+
+    def _made(self):
+        """Before the storm nothing is a verdict."""
+        try:
+            return self.world()
+        except (AssertionError, conftest.pytest.fail.Exception) as failure:
+            raise RuntimeError("there is no world to strike") from failure
 
     def _play(self):
         self._storm()
