@@ -137,6 +137,7 @@ def main():
     if options.broken:
         rounds.PATIENCE = 240                               # it will wait in vain
     staged = stage(kind, options.broken)
+    os.environ["MODELWATCH_BROKER_SESSION_MS"] = "2000" if kind is KINDS["broker"] else "9000"
     servers = conftest.Servers(WORK / f"servers-{os.getpid()}")
     try:
         for seed in seeds(options):

@@ -278,11 +278,14 @@ class Round:
                 raise
 
     def _made(self):
-        """Before the storm nothing is a verdict."""
-        try:
-            return self.world()
-        except (AssertionError, conftest.pytest.fail.Exception) as failure:
-            raise RuntimeError("there is no world to strike") from failure
+        """Before the storm nothing is a verdict: on a machine that is busy a broker that was just started may be away again."""
+        for _ in range(10):
+            try:
+                return self.world()
+            except (AssertionError, KafkaException, conftest.pytest.fail.Exception) as failure:
+                reason = failure
+                time.sleep(3)
+        raise RuntimeError("there is no world to strike") from reason
 
     def _play(self):
         self._storm()
