@@ -6,6 +6,7 @@ static void claim_equal(const struct close_record *a, const struct close_record 
 {
 	CLAIM(a->sequence == b->sequence && a->watermark_ms == b->watermark_ms);
 	CLAIM(a->offset == b->offset && a->configured == b->configured);
+	CLAIM(a->whole_from_ms == b->whole_from_ms && a->cut == b->cut);
 	CLAIM(strcmp(a->config_digest, b->config_digest) == 0);
 	CLAIM(a->tick_count == b->tick_count);
 	for (size_t i = 0; i < a->tick_count; i++) {
