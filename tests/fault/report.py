@@ -34,7 +34,8 @@ KINDS = {
     "fuzz": "every entry under a fuzzer",
     "model": "the protocol of actions, all orders",
     "soak": "hours of load",
-    "recovery": "how long until all goes on",
+    "recovery": "how long until a killed service is ready, and applies again",
+    "rebuild": "Redis loses everything: how long until every window is back",
 }
 
 INVARIANTS = (
