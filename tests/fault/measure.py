@@ -82,7 +82,7 @@ def measure(kind, options, run):
     with open(options.ledger, "a") as ledger:
         for line in lines:
             ledger.write(json.dumps({"kind": kind, "commit": bench.commit, "seed": options.seed, **line,
-                                     "seconds": round(time.monotonic() - bench.begin, 1)}) + "\n")
+                                     "seconds": round((time.monotonic() - bench.begin) / len(lines), 1)}) + "\n")
     for line in lines:
         say(f"{kind}:", json.dumps(line))
     wrong = [line for line in lines if line["wrong"]]
