@@ -41,7 +41,7 @@ def draw(soak):
             out.append(f'<polyline points="{points}" fill="none" stroke="#2c3e50" stroke-width="1.3"/>')
     base = TOP + ROW * len(rows) + 4
     for at, what in soak["struck"]:
-        line(x(at), base, x(at), base + 14, COLOURS[what.split()[0]])
+        line(x(at), base, x(at), base + 14, next(colour for word, colour in COLOURS.items() if word in what))
     text(LEFT - 10, base + 11, "faults", 13, "end")
     text(WIDTH - RIGHT + 12, base + 11, '<tspan fill="#c0392b">killed</tspan> <tspan fill="#e67e22">stopped</tspan> '
                                         '<tspan fill="#2980b9">500</tspan>', 11)
