@@ -289,6 +289,21 @@ static void open_case(struct remediate *remediate, const struct alert *alert, in
 	adopt_past(remediate, remedy, now);
 }
 
+/* Of a case that was lost with Redis: whether what was done for the alert is not verified yet. */
+static bool was_done(const struct remediate *remediate, const struct alert *alert)
+{
+	struct map_entry *entry;
+	size_t place = 0;
+
+	while ((entry = map_next(&remediate->past, &place))) {
+		const struct past *past = entry->value;
+
+		if (past->last.state == ACTION_DONE && strcmp(past->last.alert, alert->id) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void forget(struct remediate *remediate, const char *id)
 {
 	remediate_free_alert(map_take(&remediate->alerts, id, strlen(id)));
@@ -356,7 +371,7 @@ void remediate_time(struct remediate *remediate, int64_t now, const unsigned cha
 	size_t count = remediate->alerts.count;
 
 	for (size_t i = 0; i < count; i++)
-		if (is_firing(alerts[i]->value))
+		if (is_firing(alerts[i]->value) || was_done(remediate, alerts[i]->value))
 			open_case(remediate, alerts[i]->value, now);
 	free(alerts);
 

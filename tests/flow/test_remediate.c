@@ -633,6 +633,33 @@ static void after_redis_was_lost_what_was_intended_is_told_though_its_alert_has_
 	}
 }
 
+static void after_redis_was_lost_what_was_done_is_verified_though_its_alert_has_ended(void **state)
+{
+	static const char *const reasons[] = {"ok", "superseded"};
+	struct world world;
+	char id[ID_SIZE];
+	(void)state;
+
+	for (size_t i = 0; i < 2; i++) {
+		begin_incident(&world, MODE_AUTO, true);
+		call(&world, CALL_ACCEPTED);
+		lose_redis_alone(&world, 2);
+		tell_alert(&world, 5000, ALERT_FIRING, true, "");
+		tell_alert(&world, 5000, ALERT_RESOLVED, true, reasons[i]);
+		turn(&world);
+		tell_alert(&world, 5000, ALERT_RESOLVED, true, "ok");
+		turn(&world);
+		assert_false(task(&world, TASK_CALL, id));
+		assert_true(task(&world, TASK_PROBE, id));
+		remediate_probed(world.remediate, id, true, "converged", world.now);
+		turn(&world);
+		world.now += 30000;
+		turn(&world);
+		expect_states(&world, "intent done verified");
+		teardown(&world);
+	}
+}
+
 static void an_old_redis_that_knows_of_no_intent_tells_what_the_log_left_open(void **state)
 {
 	struct world world;
@@ -781,6 +808,8 @@ int main(void)
 		cmocka_unit_test(a_call_whose_target_was_configured_away_goes_to_a_person),
 		cmocka_unit_test(
 			after_redis_was_lost_what_was_intended_is_told_though_its_alert_has_ended),
+		cmocka_unit_test(
+			after_redis_was_lost_what_was_done_is_verified_though_its_alert_has_ended),
 		cmocka_unit_test(an_old_redis_that_knows_of_no_intent_tells_what_the_log_left_open),
 		cmocka_unit_test(a_record_that_comes_twice_reopens_nothing),
 		cmocka_unit_test(after_redis_was_lost_what_the_log_leaves_open_is_gone_on_with),
