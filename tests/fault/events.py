@@ -54,7 +54,7 @@ class Load:
     def __init__(self, brokers, topic, deploy, per_second, seed):
         self._deploy, self._random, self._topic, self._per_second = deploy, random.Random(seed), topic, per_second
         self._producer = Producer({"bootstrap.servers": brokers, "partitioner": "murmur2_random", "linger.ms": 20,
-                                   "compression.type": "lz4", "message.timeout.ms": 300_000,
+                                   "compression.type": "lz4", "message.timeout.ms": 300_000, "enable.idempotence": True,
                                    "queue.buffering.max.messages": 2_000_000})
         self._bodies = {}
         self.sent = self.last_ts = 0
