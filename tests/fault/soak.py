@@ -8,7 +8,8 @@ show growth. Then all is healed, and checked: every window and counter, the find
 of what was told, that each release was rolled back once, and that outboxes are empty.
 
 Slope: of the medians of 10 s of resident memory, the median of the slopes between all pairs of one life that lie at least
-a twelfth of the run apart (Theil and Sen), all lives together; the first twelfth of each life is warming up and left out.
+a twelfth of the run apart (Theil and Sen), all lives together; the first 5 minutes of each life (of a short run: the first
+fifth) are warming up and left out.
 The picture shows all lives from their first second.
 """
 import collections
@@ -30,7 +31,7 @@ from conftest import eventually
 from test_chain import one_incident
 
 SERVICES = chains.SERVICES
-FAULT_EVERY_S, SAMPLE_EVERY_S = 10, 1
+FAULT_EVERY_S, SAMPLE_EVERY_S, WARM_S = 10, 1, 300
 FAULTS = {"kill": 40, "stop": 25, "redis kill": 10, "broker stop": 10, "broker kill": 5, "webhook 500": 10}     # weights
 MODELS = ("[{match: {model: fraud}, owner: payments, canary: stable, tick: 1s, clear_for: 4, "
           "tolerate: {latency: {p50: 10%, p99: 50%}}}, {tick: 5s}]")
@@ -98,18 +99,18 @@ class Memory:
                 lives[pid][at // 10].append(resident)
         return [[(tens * 10, statistics.median(found)) for tens, found in sorted(life.items())] for life in lives.values()]
 
-    def slope(self, name, warm):
+    def slope(self, name, seconds):
         """(MB/h or None, pairs)"""
         slopes = []
         for life in self.lives(name):
-            life = [(at, size) for at, size in life if at >= life[0][0] + warm]
+            life = [(at, size) for at, size in life if at >= life[0][0] + min(WARM_S, seconds / 5)]
             slopes += [(size - before) / (at - earlier) for i, (earlier, before) in enumerate(life)
-                       for at, size in life[i + 1:] if at - earlier >= warm]
+                       for at, size in life[i + 1:] if at - earlier >= seconds / 12]
         return (round(statistics.median(slopes) * 3600 / 1e6, 2) if slopes else None), len(slopes)
 
-    def facts(self, name, warm):
+    def facts(self, name, seconds):
         mine = [(resident, descriptors) for _, who, _, resident, descriptors in self.services if who == name]
-        slope, pairs = self.slope(name, warm)
+        slope, pairs = self.slope(name, seconds)
         return {"mb_per_hour": slope, "pairs": pairs, "mb_median": round(statistics.median(r for r, _ in mine) / 1e6, 1),
                 "mb_max": round(max(r for r, _ in mine) / 1e6, 1), "descriptors_max": max(d for _, d in mine),
                 "lives": len(self.lives(name))}
@@ -286,8 +287,8 @@ def run(bench, stack, options):
         soak.storm()
     finally:
         keep(soak, options)
-    redis, warm = [size for _, size in soak.memory.redis], soak.seconds / 12
-    memory = {name: soak.memory.facts(name, warm) for name in SERVICES}
+    redis = [size for _, size in soak.memory.redis]
+    memory = {name: soak.memory.facts(name, soak.seconds) for name in SERVICES}
     facts = {"command": f"make soak MINUTES={options.minutes:g} RATE={options.rate}", "faults": dict(sorted(soak.faults.items())), "memory": memory,
              "redis_mb": [round(redis[0] / 1e6, 1), round(redis[-1] / 1e6, 1)]}
     keep(soak, options, memory=memory)
