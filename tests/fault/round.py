@@ -151,8 +151,11 @@ class World:
         self.round.facts["events"] += sum(map(len, log.values()))
         folds = self.chain.check_windows(log)
         self.chain.check_invariant(log, folds)
-        self.check_findings(patiently(self.chain.findings), self.chain.replayed_findings(log))
+        self.check_findings(patiently(self.findings), self.chain.replayed_findings(log))
         self.check_acts()
+
+    def findings(self):
+        return self.chain.findings()
 
     def check_findings(self, found, expected):
         check_same(found, expected, "findings")
