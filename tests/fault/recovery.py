@@ -96,6 +96,7 @@ class Recovery:
         service = self.chain.services[name]
         time.sleep(self.chance.uniform(0.5, 2))
         service.kill()
+        time.sleep(0.2)                                     # what systemd waits before it starts it again
         self._give_work(name)
         before = None if name == "console" else self._effects(name)
         begin = time.monotonic()
