@@ -1,6 +1,7 @@
 /* core/snapshot.c: snapshots as records of a topic. THINKS.
- * A part, version 1: 'S', 1, the cut as a sized blob, bytes of all parts, number of parts, number of
- * this part from 0, then its bytes. All parts joined: fields and data of the records, each sized. */
+ * A part, version 1: 'S', 1, the cut as a sized blob, bytes of all parts, number of parts, number
+ * of this part from 0, then its bytes. All parts joined: fields and data of the records, each
+ * sized. */
 #include "core/snapshot.h"
 
 #include "core/memory.h"
