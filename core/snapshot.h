@@ -59,7 +59,7 @@ void snapshots_done(struct snapshots *snapshots);
 enum rc snapshots_take(struct snapshots *snapshots, struct view key, struct view value,
 	struct err *err) MUST_CHECK;
 
-/* The whole snapshot with this epoch and sequence; NULL. */
+/* The whole snapshot of this cut (its offset aside, which is ingest's); NULL. */
 const struct snapshot *snapshots_at(const struct snapshots *snapshots, const struct cut *cut);
 
 /* The newest whole one that lies at least so long before the newest; NULL. */

@@ -145,6 +145,20 @@ static void a_newer_one_takes_its_place_when_it_is_whole(void **state)
 	change_done(&newer);
 }
 
+/* The store went back in time, and the same life came to the same number by another way. */
+static void two_cuts_at_one_number_are_told_apart(void **state)
+{
+	struct snapshots found = of_partition();
+	struct cut first = a_cut(1, 1000), second = a_cut(1, 1200);
+
+	(void)state;
+	take_whole(&found, &first, "first");
+	take_whole(&found, &second, "second");
+	assert_null(snapshots_at(&found, &first)); /* it took its place */
+	assert_non_null(snapshots_at(&found, &second));
+	snapshots_done(&found);
+}
+
 static void the_one_that_reaches_back_far_enough_is_found_and_those_behind_it(void **state)
 {
 	struct snapshots found = of_partition();
@@ -197,6 +211,7 @@ int main(void)
 		cmocka_unit_test(a_snapshot_comes_back_whole_whatever_the_order_of_its_parts),
 		cmocka_unit_test(snapshots_of_other_folds_are_passed_over),
 		cmocka_unit_test(a_newer_one_takes_its_place_when_it_is_whole),
+		cmocka_unit_test(two_cuts_at_one_number_are_told_apart),
 		cmocka_unit_test(the_one_that_reaches_back_far_enough_is_found_and_those_behind_it),
 		cmocka_unit_test(damaged_parts_are_refused_and_harm_nothing),
 	};
