@@ -25,6 +25,7 @@ enum {
 	AGAIN_AFTER_MS = 40000,
 	MENDED_AFTER_MS = 55000,
 	QUIET_MS = 60000,
+	PATIENCE_MS = 900000,
 	PAUSE_MAX_MS = 3000,
 	STEP_MS = 25,
 	QUIET_STEP_MS = 60
@@ -269,12 +270,24 @@ static void storm(struct world *world)
 }
 
 /* The weather clears; everything is read, judged, told and done. */
+/* What failed again and again is tried again only after minutes. */
+static bool somebody_waits(const struct world *world)
+{
+	for (int i = 0; i < OWNERS; i++)
+		if (world->alerts[i].alerts && alerts_pending_count(world->alerts[i].alerts))
+			return true;
+	return false;
+}
+
 static void calm(struct world *world)
 {
+	int64_t quiet_at = world->ends_at + QUIET_MS;
+	int64_t end_at = world->ends_at + PATIENCE_MS;
+
 	set_faults(world, 0);
 	world->rewind_chance = 0;
 	trace("weather", "clears");
-	while (sim_clock_now() < world->ends_at + QUIET_MS) {
+	while (sim_clock_now() < quiet_at || (sim_clock_now() < end_at && somebody_waits(world))) {
 		sim_clock_pass(QUIET_STEP_MS);
 		log_wire_turn(world->wire, sim_clock_now());
 		for (int i = 0; i < 4; i++)
