@@ -181,7 +181,7 @@ def page(lines):
         "## What is not covered, and why",
         UNCOVERED,
         "## In every test run",
-        "`make test` plays one short round of `effects` and one of `redis`, both of seed 1 with a storm of 15 s, and checks that this page is what the ledger gives."
+        "`make test` plays one short round of `effects`, of seed 1 with a storm of 15 s, and checks that this page is what the ledger gives."
     ]) + "\n"
 
 
