@@ -184,6 +184,16 @@ struct view reader_sized(struct reader *reader)
 	return view;
 }
 
+bool reader_text(struct reader *reader, char *text, size_t size)
+{
+	struct view view = reader_sized(reader);
+
+	if (view.size >= size || memchr(view.data, '\0', view.size))
+		return false;
+	view_copy(view, text, size);
+	return true;
+}
+
 void view_copy(struct view view, char *text, size_t size)
 {
 	size_t length = view.size < size ? view.size : size - 1;

@@ -50,6 +50,9 @@ int64_t reader_zigzag(struct reader *reader);
 uint64_t reader_u64(struct reader *reader);
 double reader_double(struct reader *reader);
 struct view reader_sized(struct reader *reader); /* a view into the bytes that are read */
+/* Sized bytes as a text; where the reader runs out, "" and ok is false. False, and text is as it
+ * was: they do not fit with the NUL behind them, or have one among them. */
+bool reader_text(struct reader *reader, char *text, size_t size);
 
 /* The text of a view in a caller's buffer, cut at its size, always NUL-terminated. */
 void view_copy(struct view view, char *text, size_t size);

@@ -79,11 +79,8 @@ static bool read_windows(struct reader *reader, struct closed_tick *tick)
 
 static bool read_tick(struct reader *reader, struct closed_tick *tick)
 {
-	struct view model = reader_sized(reader);
-
-	if (model.size >= sizeof tick->model || memchr(model.data, '\0', model.size))
+	if (!reader_text(reader, tick->model, sizeof tick->model))
 		return false;
-	view_copy(model, tick->model, sizeof tick->model);
 	tick->from_ms = reader_zigzag(reader);
 	tick->to_ms = reader_zigzag(reader);
 	tick->watermark_ms = reader_zigzag(reader);
@@ -105,12 +102,9 @@ static bool read_record(struct reader *reader, struct close_record *record)
 		record->whole_from_ms = reader_zigzag(reader);
 		record->cut = reader_varint(reader);
 	}
-	struct view digest = reader_sized(reader);
-
-	if (digest.size >= sizeof record->config_digest || memchr(digest.data, '\0', digest.size))
+	if (!reader_text(reader, record->config_digest, sizeof record->config_digest))
 		return false;
-	record->configured = digest.size > 0;
-	view_copy(digest, record->config_digest, sizeof record->config_digest);
+	record->configured = record->config_digest[0];
 	uint64_t count = reader_varint(reader);
 
 	if (count > (uint64_t)(reader->end - reader->at))

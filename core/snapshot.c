@@ -32,12 +32,10 @@ void cut_write(const struct cut *cut, struct bytes *out)
 bool cut_read(struct view data, struct cut *cut)
 {
 	struct reader reader = reader_of(data.data, data.size);
-	struct view epoch = reader_sized(&reader);
 
 	*cut = (struct cut){0};
-	if (epoch.size >= sizeof cut->epoch || memchr(epoch.data, '\0', epoch.size))
+	if (!reader_text(&reader, cut->epoch, sizeof cut->epoch))
 		return false;
-	view_copy(epoch, cut->epoch, sizeof cut->epoch);
 	cut->sequence = reader_varint(&reader);
 	cut->number = reader_varint(&reader);
 	cut->watermark_ms = reader_zigzag(&reader);

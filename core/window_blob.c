@@ -52,23 +52,13 @@ void window_to_blob(const struct window *window, struct bytes *out)
 		bytes_sized(out, window->names[i], strlen(window->names[i]));
 }
 
-static bool read_text(struct reader *reader, char *text, size_t size)
-{
-	struct view view = reader_sized(reader);
-
-	if (view.size >= size || memchr(view.data, '\0', view.size))
-		return false;
-	view_copy(view, text, size);
-	return true;
-}
-
 static bool read_series(struct reader *reader, struct series *series)
 {
-	return read_text(reader, series->model, sizeof series->model) &&
-	       read_text(reader, series->version, sizeof series->version) &&
-	       read_text(reader, series->role, sizeof series->role) &&
-	       read_text(reader, series->segment, sizeof series->segment) &&
-	       read_text(reader, series->signal, sizeof series->signal);
+	return reader_text(reader, series->model, sizeof series->model) &&
+	       reader_text(reader, series->version, sizeof series->version) &&
+	       reader_text(reader, series->role, sizeof series->role) &&
+	       reader_text(reader, series->segment, sizeof series->segment) &&
+	       reader_text(reader, series->signal, sizeof series->signal);
 }
 
 static bool is_bin(const struct window *window, int64_t bin)
