@@ -63,16 +63,11 @@ static enum rc read_fields(const json_t *object, struct action *read, struct err
 		{"result", read->result, sizeof read->result},
 		{"previous", read->previous, sizeof read->previous},
 	};
-	int64_t rung;
 
 	TRY(get_state(object, read, err));
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		TRY(json_field_copy(object, texts[i].field, texts[i].text, texts[i].size, err));
-	TRY(json_field_integer(object, "rung", &rung, err));
-	if (rung < 0 || rung > INT32_MAX)
-		return err_set(err, RC_REJECT, "rung: found %lld, expected 0 to %d",
-			(long long)rung, INT32_MAX);
-	read->rung = (int)rung;
+	TRY(json_field_small(object, "rung", &read->rung, err));
 	return json_field_integer(object, "at", &read->at, err);
 }
 

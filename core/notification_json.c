@@ -74,16 +74,10 @@ static enum rc get_alerts(const json_t *object, struct notification *notificatio
 
 static enum rc read_fields(const json_t *object, struct notification *read, struct err *err)
 {
-	int64_t integration;
-
 	TRY(json_field_copy(object, "id", read->id, sizeof read->id, err));
 	TRY(get_state(object, read, err));
 	TRY(get_text(object, "receiver", &read->receiver, err));
-	TRY(json_field_integer(object, "integration", &integration, err));
-	if (integration < 0 || integration > INT32_MAX)
-		return err_set(err, RC_REJECT, "integration: found %lld, expected 0 to %d",
-			(long long)integration, INT32_MAX);
-	read->integration = (int)integration;
+	TRY(json_field_small(object, "integration", &read->integration, err));
 	TRY(get_text(object, "group_key", &read->group_key, err));
 	TRY(get_alerts(object, read, err));
 	TRY(json_field_integer_or(object, "sequence", 0, &read->sequence, err));

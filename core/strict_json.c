@@ -169,6 +169,18 @@ enum rc json_field_integer(const json_t *object, const char *field, int64_t *val
 	return RC_OK;
 }
 
+enum rc json_field_small(const json_t *object, const char *field, int *value, struct err *err)
+{
+	int64_t read;
+
+	TRY(json_field_integer(object, field, &read, err));
+	if (read < 0 || read > INT32_MAX)
+		return err_set(err, RC_REJECT, "%s: found %lld, expected 0 to %d", field,
+			(long long)read, INT32_MAX);
+	*value = (int)read;
+	return RC_OK;
+}
+
 enum rc json_field_integer_or(
 	const json_t *object, const char *field, int64_t fallback, int64_t *value, struct err *err)
 {

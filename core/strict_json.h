@@ -45,6 +45,9 @@ enum rc json_field_copy(const json_t *object, const char *field, char *text, siz
 	struct err *err) MUST_CHECK; /* "" when missing; RC_REJECT when it does not fit */
 enum rc json_field_integer(
 	const json_t *object, const char *field, int64_t *value, struct err *err) MUST_CHECK;
+/* RC_REJECT: also below 0 or above INT32_MAX. */
+enum rc json_field_small(
+	const json_t *object, const char *field, int *value, struct err *err) MUST_CHECK;
 enum rc json_field_integer_or(const json_t *object, const char *field, int64_t fallback,
 	int64_t *value, struct err *err) MUST_CHECK;
 enum rc json_field_number(
