@@ -43,6 +43,19 @@ bool cut_read(struct view data, struct cut *cut)
 	return reader.ok && reader.at == reader.end && cut->sequence && cut->number;
 }
 
+static void put(struct change *change, const char *field, const struct cut *cut)
+{
+	CLEANUP(bytes_done) struct bytes data = {0};
+
+	cut_write(cut, &data);
+	change_put(change, TABLE_STATE, view_of(field), bytes_view(&data));
+}
+
+void cut_put(struct change *change, const struct cut *cut)
+{
+	put(change, FIELD_SNAPSHOT, cut);
+}
+
 /* A Redis that went back in time lets one life make two cuts at one number: at other times. */
 static bool is_same(const struct cut *one, const struct cut *other)
 {
@@ -281,7 +294,6 @@ const struct snapshot *snapshots_after(const struct snapshots *snapshots, const 
 
 void snapshot_restore(const struct snapshot *snapshot, struct change *change)
 {
-	CLEANUP(bytes_done) struct bytes cut = {0};
 	struct reader reader = reader_of(snapshot->records.data, snapshot->records.size);
 
 	while (reader.at < reader.end) {
@@ -290,6 +302,5 @@ void snapshot_restore(const struct snapshot *snapshot, struct change *change)
 
 		change_put(change, TABLE_STATE, field, data);
 	}
-	cut_write(&snapshot->cut, &cut);
-	change_put(change, TABLE_STATE, view_of(FIELD_RESTORED), bytes_view(&cut));
+	put(change, FIELD_RESTORED, &snapshot->cut);
 }

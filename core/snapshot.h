@@ -31,6 +31,9 @@ void cut_write(const struct cut *cut, struct bytes *out);
 /* False: these bytes are no cut. */
 bool cut_read(struct view data, struct cut *cut);
 
+/* Puts FIELD_SNAPSHOT into the step that ends with a cut. */
+void cut_put(struct change *change, const struct cut *cut);
+
 /* One record of the state, onto the bytes that a snapshot is made of. */
 void snapshot_add(struct bytes *records, struct view field, struct view data);
 

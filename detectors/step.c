@@ -191,8 +191,6 @@ static void note_holes(struct detectors *detectors, const struct close_record *r
 
 static void note_cut(struct detectors *detectors, const struct close_record *record)
 {
-	CLEANUP(bytes_done) struct bytes data = {0};
-
 	if (!record->cut)
 		return;
 	detectors->cut = (struct cut){.sequence = record->sequence,
@@ -200,8 +198,7 @@ static void note_cut(struct detectors *detectors, const struct close_record *rec
 		.watermark_ms = record->watermark_ms,
 		.offset = record->offset};
 	view_copy(view_of(detectors->epoch), detectors->cut.epoch, sizeof detectors->cut.epoch);
-	cut_write(&detectors->cut, &data);
-	change_put(&detectors->waiting, TABLE_STATE, view_of(FIELD_SNAPSHOT), bytes_view(&data));
+	cut_put(&detectors->waiting, &detectors->cut);
 }
 
 void detectors_close(struct detectors *detectors, const struct close_record *record)

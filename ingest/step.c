@@ -359,7 +359,6 @@ static int64_t watermark_of_record(const struct ingest *ingest, size_t end)
 /* Snapshots are made behind this record, which ends the step. */
 static uint64_t cut_here(struct ingest *ingest, uint64_t sequence)
 {
-	CLEANUP(bytes_done) struct bytes data = {0};
 	struct place *place = &ingest->place;
 
 	place->cut_ms = place->watermark_ms;
@@ -367,8 +366,7 @@ static uint64_t cut_here(struct ingest *ingest, uint64_t sequence)
 		.number = ++place->cuts,
 		.watermark_ms = place->watermark_ms,
 		.offset = place->last_offset};
-	cut_write(&ingest->cut, &data);
-	change_put(&ingest->waiting, TABLE_STATE, view_of(FIELD_SNAPSHOT), bytes_view(&data));
+	cut_put(&ingest->waiting, &ingest->cut);
 	return ingest->cut.number;
 }
 
