@@ -40,23 +40,37 @@ void judging_free(struct judging *judging, const struct judging_ports *ports)
 	free(judging);
 }
 
-/* Ingest's head, and the cut with which its life began. RC_NONE: it has not begun. */
-static enum rc look(struct judging *judging, const struct judging_ports *ports, struct err *err)
+/* With what the life began that this head is of. */
+static enum rc read_restored(const struct judging *judging, const struct judging_ports *ports,
+	const struct head *head, struct cut *restored, struct err *err)
 {
 	CLEANUP(bytes_done) struct bytes data = {0};
+	enum rc rc = store_get(ports->store, &judging->ingest_fold, head, TABLE_STATE,
+		view_of(FIELD_RESTORED), &data, err);
 
-	TRY(store_head(ports->store, &judging->ingest_fold, &judging->ingest_head, err));
-	enum rc rc = store_get(ports->store, &judging->ingest_fold, &judging->ingest_head,
-		TABLE_STATE, view_of(FIELD_RESTORED), &data, err);
-
-	judging->restored = (struct cut){0};
+	*restored = (struct cut){0};
 	if (rc == RC_NONE)
 		return RC_OK;
 	TRY(rc);
-	if (cut_read(bytes_view(&data), &judging->restored))
+	if (cut_read(bytes_view(&data), restored))
 		return RC_OK;
 	return err_set(err, RC_FATAL, "state of ingest over %s, field %s: expected a cut",
 		judging->fold.log, FIELD_RESTORED);
+}
+
+/* Ingest's head, and the cut with which its life began: once in a life. RC_NONE: it has not begun.
+ */
+static enum rc look(struct judging *judging, const struct judging_ports *ports, struct err *err)
+{
+	struct cut restored = judging->restored;
+	struct head head;
+
+	TRY(store_head(ports->store, &judging->ingest_fold, &head, err));
+	if (strcmp(head.epoch, judging->ingest_head.epoch) != 0)
+		TRY(read_restored(judging, ports, &head, &restored, err));
+	judging->ingest_head = head;
+	judging->restored = restored;
+	return RC_OK;
 }
 
 static bool follow(struct judging *judging)
