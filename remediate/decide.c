@@ -266,7 +266,7 @@ static void open_case(struct remediate *remediate, const struct alert *alert, in
 {
 	const struct config_policy *policy = policy_for(remediate->config, alert);
 
-	if (!policy || map_get(&remediate->cases, alert->id, strlen(alert->id)))
+	if (!policy)
 		return;
 	struct remedy *remedy = memory_new(1, sizeof *remedy);
 	struct action *action = &remedy->action;
@@ -302,6 +302,12 @@ static bool was_done(const struct remediate *remediate, const struct alert *aler
 			return true;
 	}
 	return false;
+}
+
+static bool needs_case(const struct remediate *remediate, const struct alert *alert)
+{
+	return !map_get(&remediate->cases, alert->id, strlen(alert->id)) &&
+	       (is_firing(alert) || was_done(remediate, alert));
 }
 
 static void forget(struct remediate *remediate, const char *id)
@@ -371,7 +377,7 @@ void remediate_time(struct remediate *remediate, int64_t now, const unsigned cha
 	size_t count = remediate->alerts.count;
 
 	for (size_t i = 0; i < count; i++)
-		if (is_firing(alerts[i]->value) || was_done(remediate, alerts[i]->value))
+		if (needs_case(remediate, alerts[i]->value))
 			open_case(remediate, alerts[i]->value, now);
 	free(alerts);
 
