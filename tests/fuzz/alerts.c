@@ -4,29 +4,9 @@
 #include "alerts/step.h"
 #include "core/topics.h"
 #include "ports/store.h"
+#include "tests/fuzz/alerts_settings.h"
 #include "tests/fuzz/fuzz.h"
 
-static char nothing[] = "", prefix[] = "modelwatch", name[] = "oncall", model[] = "model",
-	    any[] = "*", url[] = "http://127.0.0.1:1/", host[] = "127.0.0.1";
-static char *group_by[] = {model};
-static struct config_integration integration = {
-	.kind = RECEIVER_WEBHOOK, .http = {.url = url, .ca = nothing}, .send_resolved = true};
-static struct config_receiver receiver = {
-	.name = name, .integrations = &integration, .integration_count = 1};
-static struct config_model models[] = {
-	{.match_model = any, .match_segment = any, .owner = nothing}};
-static const struct config config = {.kafka = {.prefix = prefix},
-	.console = {.host = host, .port = 9130},
-	.models = models,
-	.model_count = 1,
-	.receivers = &receiver,
-	.receiver_count = 1,
-	.route = {.receiver = name,
-		.group_by = group_by,
-		.group_by_count = 1,
-		.group_wait_ms = 30000,
-		.group_interval_ms = 300000,
-		.repeat_interval_ms = 14400000}};
 static const struct fold fold = {FOLD_ALERTS, FOLD_ALERTS};
 
 struct world {

@@ -6,25 +6,11 @@
 #include "core/topics.h"
 #include "detectors/step.h"
 #include "ports/store.h"
+#include "tests/fuzz/detectors_settings.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { TICK_MS = 5000, WINDOWS_MAX = 24, ORDERS_MAX = 100, AGAIN_MAX = 20, TICKS_MAX = 60 };
+enum { WINDOWS_MAX = 24, ORDERS_MAX = 100, AGAIN_MAX = 20, TICKS_MAX = 60 };
 
-static char any[] = "*", nothing[] = "";
-static struct config_model models[] = {{.match_model = any,
-	.match_segment = any,
-	.owner = nothing,
-	.tick_ms = TICK_MS,
-	.min = 20,
-	.clear_for = 10,
-	.silent_after_ms = 60000,
-	.tolerate = {.latency_p50 = 1.05,
-		.latency_p99 = 1.25,
-		.errors = 1.5,
-		.score_sd = 0.05,
-		.class_abs = 0.01,
-		.class_rel = 0.1,
-		.rate = 1.06}}};
 static const struct config config = {.models = models,
 	.model_count = 1,
 	.false_alarms = 1,

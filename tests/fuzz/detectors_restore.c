@@ -1,22 +1,8 @@
 /* Any records as the stored state of detectors; then a tick closes. */
 #include "detectors/step.h"
+#include "tests/fuzz/detectors_settings.h"
 #include "tests/fuzz/restore.h"
 
-static char any[] = "*", nothing[] = "";
-static struct config_model models[] = {{.match_model = any,
-	.match_segment = any,
-	.owner = nothing,
-	.tick_ms = 5000,
-	.min = 20,
-	.clear_for = 10,
-	.silent_after_ms = 60000,
-	.tolerate = {.latency_p50 = 1.05,
-		.latency_p99 = 1.25,
-		.errors = 1.5,
-		.score_sd = 0.05,
-		.class_abs = 0.01,
-		.class_rel = 0.1,
-		.rate = 1.06}}};
 static const struct config config = {.models = models,
 	.model_count = 1,
 	.false_alarms = 1,
