@@ -9,7 +9,6 @@ the ledger are not run again, and each line says its own commit (+ where sources
 With --broken NAME the programs are built with a patch of tests/broken or tests/fault/broken; such a round must go wrong.
 """
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -18,9 +17,10 @@ import time
 import traceback
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+import ledger
+from ledger import ROOMS, ROOT
+
 WORK = ROOT / "build" / "fault"
-ROOMS = ("core", "ports", "ingest", "detectors", "alerts", "remediate", "console", "ctl")
 sys.path.insert(0, str(ROOT / "tests" / "live"))
 
 import chain as chains                                      # noqa: E402
@@ -74,12 +74,6 @@ def stage(kind, broken):
     return there
 
 
-def commit():
-    def git(*words):
-        return subprocess.run(["git", "-C", ROOT, *words], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "--", *ROOMS) else "")
-
-
 # ---- rounds
 
 class Servers(conftest.Servers):
@@ -128,8 +122,7 @@ def play(kind, seed, servers, broken):
 def seeds(options):
     if options.seed:
         return [options.seed]
-    lines = map(json.loads, options.ledger.read_text().splitlines()) if options.ledger.exists() else ()
-    done = {line["seed"] for line in lines if line["kind"] == options.kind and line.get("broken") == options.broken}
+    done = {line["seed"] for line in ledger.lines(options.ledger, options.kind) if line.get("broken") == options.broken}
     return [seed for seed in range(1, options.rounds + len(done) + 1) if seed not in done][:options.rounds]
 
 
@@ -142,7 +135,7 @@ def main():
     parser.add_argument("--storm", type=int, help="seconds of it, other than the kind's")
     parser.add_argument("--broken", metavar="NAME", help="a patch: a round of its programs must go wrong")
     options = parser.parse_args()
-    kind, of, passed, failed = KINDS[options.kind], commit(), 0, 0
+    kind, of, passed, failed = KINDS[options.kind], ledger.commit(), 0, 0
     kind.STORM = options.storm or kind.STORM
     if options.broken:
         rounds.PATIENCE = 240                               # it will wait in vain
@@ -159,8 +152,7 @@ def main():
                 traceback.print_exc()
                 failed += 1
                 continue
-            with open(options.ledger, "a") as ledger:
-                ledger.write(json.dumps(line) + "\n")
+            ledger.append(options.ledger, line)
             say(f"{kind.name} seed {seed}: {sum(line['faults'].values())} faults, {line['seconds']} s,",
                 f"WRONG: {line['wrong']}" if line["wrong"] else "right")
             good = bool(line["wrong"]) == bool(options.broken)

@@ -4,18 +4,16 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+import ledger
+from ledger import ROOT
+
 sys.path.insert(0, str(ROOT / "tests" / "live"))
 
 import chain as chains                                      # noqa: E402
 import conftest                                             # noqa: E402
-
-ROOMS = ("core", "ports", "ingest", "detectors", "alerts", "remediate", "console", "ctl")
 
 
 def say(*words):
@@ -30,18 +28,11 @@ def options(text, **defaults):
     return parser.parse_args()
 
 
-def commit():
-    """Of the programs; + where sources differ from it."""
-    def git(*args):
-        return subprocess.run(["git", "-C", ROOT, *args], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "--", *ROOMS) else "")
-
-
 class Bench:
     """A copy of the programs, which nobody's build changes meanwhile, a broker and a Redis, in build/fault/NAME."""
 
     def __init__(self, name):
-        self.commit, self.begin = commit(), time.monotonic()
+        self.commit, self.begin = ledger.commit(), time.monotonic()
         self.directory = ROOT / "build" / "fault" / name
         shutil.rmtree(self.directory, ignore_errors=True)
         self.binaries = self.directory / "build"
@@ -79,11 +70,9 @@ def measure(kind, options, run):
         except (Exception, conftest.pytest.fail.Exception) as failure:
             facts["wrong"] = f"{type(failure).__name__}: {failure}"[:1500]
     lines = facts if isinstance(facts, list) else [facts]
-    with open(options.ledger, "a") as ledger:
-        for line in lines:
-            ledger.write(json.dumps({"kind": kind, "commit": bench.commit, "seed": options.seed, **line,
-                                     "seconds": round((time.monotonic() - bench.begin) / len(lines), 1)}) + "\n")
     for line in lines:
+        ledger.append(options.ledger, {"kind": kind, "commit": bench.commit, "seed": options.seed, **line,
+                                       "seconds": round((time.monotonic() - bench.begin) / len(lines), 1)})
         say(f"{kind}:", json.dumps(line))
     wrong = [line for line in lines if line["wrong"]]
     if not wrong:
